@@ -1,0 +1,1 @@
+"""File contracts and input/output: the only place that opens files of data."""

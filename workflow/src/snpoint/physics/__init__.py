@@ -1,0 +1,1 @@
+"""Pure numerical code: no files, no networks."""

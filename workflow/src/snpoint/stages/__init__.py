@@ -1,0 +1,1 @@
+"""One module per stage: read, call physics or models, write."""
