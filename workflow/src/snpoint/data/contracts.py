@@ -93,6 +93,7 @@ LIKELIHOOD: dict[str, Array] = {
     "energy_edges_mev": Array("f8", ("E+1",), "MeV, reconstructed (plane X)", 0),
     "cos_edges": Array("f8", ("M+1",), "cosine of the angle to the predicted direction", -1, 1),
     "n_events": Array("i8", ("C", "E"), "events behind each row", 0),
+    "fallback": Array("u1", ("C", "E"), "1 = too few events in the bin: the row is that of all energies", 0, 1),
     "method": Array("U", (), "how the rows were made"),
     "target": Array("U", (), "neutrino or electron"),
 }
