@@ -14,7 +14,6 @@ RESULTS = Path("results")
 REGISTRY_CSV = "results/registry.csv"
 REGISTRY_JSON = "results/registry.json"
 REPORT_PAGE = "results/report/index.html"
-REPORT_LOG = "results/report/logs/report.log"
 
 NAME = r"[a-z0-9_]+"
 TASK = r"[a-z0-9_]+"
@@ -89,6 +88,11 @@ def point_file(name: str, pointing: str = "{pointing}") -> str:
     return f"results/point/{pointing}/{name}"
 
 
+def report_page(page: str) -> str:
+    """A page of the report: ``index`` or ``real_data``."""
+    return f"results/report/{page}.html"
+
+
 def log(output: str, stage: str) -> str:
     """Log of the job that makes ``output``: ``logs/`` in the sample, dataset, version or point folder."""
     path = Path(output)
@@ -96,17 +100,17 @@ def log(output: str, stage: str) -> str:
         return f"{path.parent.parent}/logs/{stage}.{path.stem.removeprefix('shard_')}.log"
     if stage == "predict":
         return f"{path.parent.parent.parent}/logs/predict.{path.parent.name}.log"
-    folder = path.parent if stage in ("point", "report") else path.parent.parent
+    if stage == "report":
+        return f"{path.parent}/logs/report.{path.stem}.log"
+    folder = path.parent if stage == "point" else path.parent.parent
     return f"{folder}/logs/{stage}.log"
 
 
 def provenance(output: str | Path, stage: str) -> Path:
-    """The provenance record beside ``output``: one per chunk, or one per stage folder."""
+    """The provenance record beside ``output``: one per chunk or page, else one per stage folder."""
     path = Path(output)
-    if stage in CHUNK_STAGES:
+    if stage in CHUNK_STAGES or stage == "report":
         return path.with_name(f"{path.stem}.provenance.json")
-    if stage == "report":
-        return Path(REPORT_PAGE).with_name("provenance.json")
     return path.with_name("provenance.json")
 
 

@@ -1,7 +1,7 @@
 """Settings of every stage: what a stage may know, and nothing else.
 
 One class per stage, named after it. A rule hands exactly one of these to its stage as sorted JSON, and that
-string is what Snakemake tracks: what is tracked is what is used. No class has default values: the defaults are
+string is what Snakemake tracks: what is tracked is what is used. No class has default values (but `code`): they are
 in the ``_base.yaml`` of each configuration folder, where a reader sees all of them.
 
 ``code`` is bumped by hand when a change of the code changes results; every result of that stage is then stale.
@@ -25,7 +25,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 class Section(BaseModel):
     """A group of settings: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     def canonical(self) -> str:
         """The one string of these settings: JSON with sorted keys, equal for equal settings."""
@@ -70,7 +70,7 @@ class Noise(Section):
 class SimulateSettings(Section):
     """``simulate``: ES electrons -> TPStream ROOT."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     detector: Name
     seed: Seed
     events_per_chunk: Count
@@ -83,16 +83,17 @@ class SimulateSettings(Section):
 class MatchSettings(Section):
     """``match``: TPStream ROOT -> TPs with truth."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     detector: Name
     truth: Literal["backtracker", "none"]
     interaction: Literal["truth", "ES", "CC"] = Field(description="`truth` reads it from the truth tables")
+    sha256: dict[str, str] = Field(description="input file name -> checksum it must have")
 
 
 class ClusterSettings(Section):
     """``cluster``: TPs -> clusters per event, plane and APA; main clusters; three-plane links."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     detector: Name
     algorithm: Literal["connected", "greedy"]
     tick_gap: Annotated[int, Field(ge=0)] = Field(description="largest gap in time between neighbours [ticks]")
@@ -107,7 +108,7 @@ class ClusterSettings(Section):
 class ImageSettings(Section):
     """``image``: clusters -> sparse shards in one frame."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     detector: Name
     context: Literal["cluster", "window"]
     orientation: Literal["canonical", "predecessor"]
@@ -137,7 +138,7 @@ class Selection(Section):
 class DatasetSettings(Section):
     """``dataset``: shards -> split and card."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     seed: Seed
     split: Split
     selection: Selection
@@ -181,7 +182,7 @@ class ReduceLearningRate(Section):
 class TrainSettings(Section):
     """``train``: one network of one version."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     seed: Seed
     architecture: Architecture
     image: Drawing
@@ -198,7 +199,7 @@ class TrainSettings(Section):
 class EvaluateSettings(Section):
     """``evaluate``: predictions, metrics with intervals, plots."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     seed: Seed
     batch_size: Count
     bootstrap_samples: Annotated[int, Field(ge=10)]
@@ -208,7 +209,7 @@ class EvaluateSettings(Section):
 class LikelihoodSettings(Section):
     """``likelihood``: P(cos theta | E) from the `calib` split."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     seed: Seed
     method: Literal["vmf_mixture"]
     target: Literal["neutrino", "electron"] = Field(description="whose true direction theta is measured from")
@@ -221,7 +222,7 @@ class LikelihoodSettings(Section):
 class InterpretSettings(Section):
     """``interpret``: what the network uses (plane ablation)."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     seed: Seed
     batch_size: Count
     max_events: Count
@@ -231,14 +232,14 @@ class InterpretSettings(Section):
 class PredictSettings(Section):
     """``predict``: a version applied to a dataset, with or without truth."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     batch_size: Count
 
 
 class PointSettings(Section):
     """``point``: log-likelihood of a burst over a HEALPix sky."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     seed: Seed
     nside: Annotated[int, Field(ge=1, le=1024)]
     burst: Literal["draw", "all"] = Field(
@@ -254,7 +255,7 @@ class PointSettings(Section):
 class ReportSettings(Section):
     """``report``: which results the registry and the page show, by name."""
 
-    code: Literal[1]
+    code: Literal[1] = 1
     versions: list[str]
     datasets: list[str]
     predictions: list[str]

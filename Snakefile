@@ -1,0 +1,42 @@
+"""Supernova pointing: from MC truth (or simulation) to a sky map, one YAML file per network version."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/match.smk"
+include: "workflow/rules/cluster.smk"
+include: "workflow/rules/image.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/likelihood.smk"
+include: "workflow/rules/interpret.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/point.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    real_data,
+
+
+rule all:
+    """Every active version with its tables, interpretation and sky maps, the registry and the page."""
+    default_target: True
+    input:
+        paths.REPORT_PAGE,
+
+
+rule real_data:
+    """The real files through the chain, the networks applied to them, and their page."""
+    input:
+        real_data_page,
+
+
+onstart:
+    config_files.write_resolved()

@@ -1,0 +1,20 @@
+"""Trigger primitives -> clusters."""
+
+
+rule cluster:
+    """Cluster the TPs of one chunk, find main clusters and link the planes."""
+    input:
+        tps=paths.chunk("match"),
+    output:
+        clusters=paths.chunk("cluster"),
+    params:
+        settings=settings("cluster"),
+    log:
+        paths.log(paths.chunk("cluster"), "cluster"),
+    threads: resource("cluster", "threads")
+    resources:
+        mem_mb=resource("cluster", "mem_mb"),
+        disk_mb=resource("cluster", "disk_mb"),
+        runtime=resource("cluster", "runtime"),
+    shell:
+        "snpoint cluster --settings {params.settings:q} --tps {input.tps:q} --clusters {output.clusters:q} --log {log:q}"

@@ -1,0 +1,84 @@
+"""What all rules share: wildcards, and functions from wildcards to settings, resources and inputs."""
+
+import os
+
+from snpoint import config as config_files
+from snpoint import paths
+from snpoint.errors import InputMissingError
+
+
+wildcard_constraints:
+    task=paths.TASK,
+    version=paths.VERSION,
+    sample=paths.NAME,
+    dataset=paths.NAME,
+    pointing=paths.NAME,
+    chunk=paths.CHUNK,
+
+
+def settings(stage, **fixed):
+    """The single param of a rule: the resolved settings of its stage as one canonical string."""
+
+    def canonical(wildcards):
+        return config_files.stage_settings(stage, {**wildcards, **fixed}).canonical()
+
+    return canonical
+
+
+def resource(stage, name):
+    """One resource of a job, from the `job:` section behind it. Resources never make a result stale."""
+
+    def value(wildcards):
+        return config_files.resources(config_files.stage_job(stage, wildcards), stage)[name]
+
+    return value
+
+
+def tpstream_files(wildcards):
+    """TPStream files of one chunk."""
+    return config_files.tpstream_files(wildcards.sample, wildcards.chunk)
+
+
+def dataset_shards(wildcards):
+    """One shard for each chunk of each sample of a dataset."""
+    return [
+        paths.shard(wildcards.dataset, sample, chunk)
+        for sample in config_files.load_dataset(wildcards.dataset).samples
+        for chunk in config_files.chunk_names(sample)
+    ]
+
+
+def version_split(wildcards):
+    """The split a version is trained on."""
+    return paths.dataset_file("split.npz", config_files.load_version(wildcards.task, wildcards.version).dataset)
+
+
+def pointing_predictions(wildcards):
+    """The predictions a pointing uses: of the version's test events, or of a dataset it was applied to."""
+    return config_files.pointing_predictions(wildcards.pointing)
+
+
+def pointing_likelihood(wildcards):
+    """The likelihood table of the version a pointing uses."""
+    return config_files.pointing_likelihood(wildcards.pointing)
+
+
+def report_inputs(page):
+    """Every result the page shows."""
+
+    def inputs(wildcards):
+        return config_files.report_inputs(page)
+
+    return inputs
+
+
+def real_data_page(wildcards):
+    """The page of the real files; without the files a loud skip, except in CI, where it is an error."""
+    try:
+        config_files.report_inputs("real_data")
+    except InputMissingError as error:
+        if os.environ.get("CI"):
+            raise
+        logger.warning(f"SKIPPED: no real data. {error}")
+        return []
+    return paths.report_page("real_data")

@@ -1,0 +1,23 @@
+"""Sparse images -> datasets."""
+
+
+rule dataset:
+    """Select and split the images of a dataset by event, and describe them on a card."""
+    input:
+        shards=dataset_shards,
+    output:
+        split=paths.dataset_file("split.npz"),
+        card=paths.dataset_file("card.json"),
+        page=paths.dataset_file("card.html"),
+    params:
+        settings=settings("dataset"),
+    log:
+        paths.log(paths.dataset_file("split.npz"), "dataset"),
+    threads: resource("dataset", "threads")
+    resources:
+        mem_mb=resource("dataset", "mem_mb"),
+        disk_mb=resource("dataset", "disk_mb"),
+        runtime=resource("dataset", "runtime"),
+    shell:
+        "snpoint dataset {input.shards:q} --settings {params.settings:q} --split {output.split:q}"
+        " --card {output.card:q} --page {output.page:q} --log {log:q}"

@@ -1,0 +1,20 @@
+"""Clusters -> sparse images."""
+
+
+rule image:
+    """Turn the main clusters of one chunk into sparse images in the dataset's frame."""
+    input:
+        clusters=paths.chunk("cluster"),
+    output:
+        shard=paths.shard(),
+    params:
+        settings=settings("image"),
+    log:
+        paths.log(paths.shard(), "image"),
+    threads: resource("image", "threads")
+    resources:
+        mem_mb=resource("image", "mem_mb"),
+        disk_mb=resource("image", "disk_mb"),
+        runtime=resource("image", "runtime"),
+    shell:
+        "snpoint image --settings {params.settings:q} --clusters {input.clusters:q} --shard {output.shard:q} --log {log:q}"

@@ -1,0 +1,26 @@
+"""Networks -> what they use."""
+
+
+rule interpret:
+    """Ablate the planes of one version's test images."""
+    input:
+        dataset=version_split,
+        model=paths.version_file("train", "model.keras"),
+        training=paths.version_file("train", "training.json"),
+    output:
+        attributions=paths.version_file("interpret", "attributions.npz"),
+        interpretation=paths.version_file("interpret", "interpretation.json"),
+        report=paths.version_file("interpret", "report.pdf"),
+    params:
+        settings=settings("interpret"),
+    log:
+        paths.log(paths.version_file("interpret", "interpretation.json"), "interpret"),
+    threads: resource("interpret", "threads")
+    resources:
+        mem_mb=resource("interpret", "mem_mb"),
+        disk_mb=resource("interpret", "disk_mb"),
+        runtime=resource("interpret", "runtime"),
+    shell:
+        "snpoint interpret --settings {params.settings:q} --dataset {input.dataset:q} --model {input.model:q}"
+        " --training {input.training:q} --attributions {output.attributions:q}"
+        " --interpretation {output.interpretation:q} --report {output.report:q} --log {log:q}"

@@ -1,0 +1,22 @@
+"""Predictions -> likelihood tables."""
+
+
+rule likelihood:
+    """Build P(cos theta | E) of one version from its calib split."""
+    input:
+        predictions=paths.version_file("evaluate", "predictions.npz"),
+    output:
+        likelihood=paths.version_file("likelihood", "likelihood.npz"),
+        validation=paths.version_file("likelihood", "validation.json"),
+    params:
+        settings=settings("likelihood"),
+    log:
+        paths.log(paths.version_file("likelihood", "likelihood.npz"), "likelihood"),
+    threads: resource("likelihood", "threads")
+    resources:
+        mem_mb=resource("likelihood", "mem_mb"),
+        disk_mb=resource("likelihood", "disk_mb"),
+        runtime=resource("likelihood", "runtime"),
+    shell:
+        "snpoint likelihood --settings {params.settings:q} --predictions {input.predictions:q}"
+        " --likelihood {output.likelihood:q} --validation {output.validation:q} --log {log:q}"

@@ -1,0 +1,23 @@
+"""Networks applied to datasets they were not trained on."""
+
+
+rule predict:
+    """Apply one version to a dataset, with or without truth."""
+    input:
+        dataset=paths.dataset_file("split.npz"),
+        model=paths.version_file("train", "model.keras"),
+        training=paths.version_file("train", "training.json"),
+    output:
+        predictions=paths.predictions(),
+    params:
+        settings=settings("predict"),
+    log:
+        paths.log(paths.predictions(), "predict"),
+    threads: resource("predict", "threads")
+    resources:
+        mem_mb=resource("predict", "mem_mb"),
+        disk_mb=resource("predict", "disk_mb"),
+        runtime=resource("predict", "runtime"),
+    shell:
+        "snpoint predict --settings {params.settings:q} --dataset {input.dataset:q} --model {input.model:q}"
+        " --training {input.training:q} --predictions {output.predictions:q} --log {log:q}"

@@ -1,0 +1,25 @@
+"""Datasets -> networks."""
+
+
+rule train:
+    """Train the network of one version."""
+    input:
+        dataset=version_split,
+    output:
+        model=paths.version_file("train", "model.keras"),
+        history=paths.version_file("train", "history.csv"),
+        training=paths.version_file("train", "training.json"),
+    params:
+        settings=settings("train"),
+    log:
+        paths.log(paths.version_file("train", "model.keras"), "train"),
+    threads: resource("train", "threads")
+    resources:
+        mem_mb=resource("train", "mem_mb"),
+        disk_mb=resource("train", "disk_mb"),
+        runtime=resource("train", "runtime"),
+        gpu=resource("train", "gpu"),
+        gpu_model=resource("train", "gpu_model"),
+    shell:
+        "snpoint train --settings {params.settings:q} --dataset {input.dataset:q} --model {output.model:q}"
+        " --history {output.history:q} --training {output.training:q} --log {log:q}"

@@ -1,0 +1,147 @@
+"""The ``snpoint`` command: one subcommand per stage, and a few to look at configuration and results."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snpoint import __version__, config, paths, provenance
+from snpoint.commands import COMMANDS, Command, Option
+from snpoint.errors import InputMissingError, SnpointError
+
+log = logging.getLogger("snpoint")
+
+TOOLS = {
+    "status": ("snpoint.status", "Show the state of every stage of every version."),
+    "repair": ("snpoint.repair", "Re-record what matches its provenance, force the rest (after .snakemake was lost)."),
+    "check": ("snpoint.check", "Verify every file under results/ against its contract."),
+    "config": ("snpoint.inspection", "Show or validate configuration files, or print their JSON schema."),
+    "render": ("snpoint.submission", "Print a stage's submit file without submitting it."),
+    "compare": ("snpoint.comparing", "Compare two versions on their common test events (paired bootstrap)."),
+}
+
+
+class LazyGroup(click.Group):
+    """Builds a subcommand when it is asked for, so that ``--help`` imports no numpy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Stages in the order of the pipeline, then the tools."""
+        return [*COMMANDS, *TOOLS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand of this name."""
+        if cmd_name in COMMANDS:
+            return _stage_command(cmd_name, COMMANDS[cmd_name])
+        if cmd_name in TOOLS:
+            command = importlib.import_module(TOOLS[cmd_name][0]).command
+            assert isinstance(command, click.Command)  # noqa: S101 -- for the type checker
+            return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Two lists, without importing anything."""
+        with formatter.section("Stages"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+        with formatter.section("Tools"):
+            formatter.write_dl([(name, text) for name, (_, text) in TOOLS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="snpoint")
+def cli() -> None:
+    """Supernova pointing with DUNE trigger primitives, stage by stage.
+
+    The pipeline runs these commands through Snakemake (`snakemake --profile local`); each of them also works by hand.
+    Errors are one line, with the exit codes of docs/errors.md.
+    """
+
+
+def _stage_command(stage: str, command: Command) -> click.Command:
+    parameters = [_parameter(option) for option in command.options]
+    parameters += [
+        click.Option(
+            ["--settings"], help=f"Settings as JSON (default: `{stage}` of _base.yaml).", metavar="JSON", default=None
+        ),
+        click.Option(["--set"], help="Put one value on top, e.g. --set seed=2.", metavar="KEY=VALUE", multiple=True),
+        click.Option(["--log"], help="Also write the log to this file.", type=click.Path(path_type=Path)),
+    ]
+    return click.Command(stage, params=parameters, callback=_callback(stage, command), help=command.help)
+
+
+def _parameter(option: Option) -> click.Parameter:
+    kinds: dict[str, Any] = {"text": str, "number": int}
+    kind = kinds.get(option.kind, click.Path(path_type=Path))
+    if option.kind == "inputs":
+        return click.Argument([option.name], type=kind, required=True, nargs=-1, metavar=f"{option.name.upper()}...")
+    return click.Option([option.flag, option.name], type=kind, required=option.required, help=option.help)
+
+
+def _callback(stage: str, command: Command) -> Callable[..., None]:
+    def run(settings: str | None, set: tuple[str, ...], log: Path | None, **values: Any) -> None:
+        start_logging(stage, log)
+        run_stage(stage, command, config.parse_settings(stage, settings, set), values)
+
+    return run
+
+
+def run_stage(stage: str, command: Command, settings: Any, values: dict[str, Any]) -> None:
+    """Run one stage: inputs must exist, a record is kept, outputs must be there afterwards."""
+    inputs = [path for option in command.options for path in _paths(option, values, ("input", "inputs"))]
+    outputs = [path for option in command.options for path in _paths(option, values, ("output",))]
+    for path in inputs:
+        if not path.exists():
+            raise InputMissingError(f"{path} does not exist; it is an input of {stage}")
+    given = {option.name: values[option.name] for option in command.options if values[option.name] is not None}
+    given |= {option.name: list(values[option.name]) for option in command.options if option.kind == "inputs"}
+    record = paths.provenance(outputs[0], stage)
+    with provenance.recorded(record, stage, settings, inputs, outputs):
+        importlib.import_module(f"snpoint.stages.{stage}").run(settings, **given)
+    log.info("wrote %s", ", ".join(map(str, outputs)))
+
+
+def _paths(option: Option, values: dict[str, Any], kinds: tuple[str, ...]) -> list[Path]:
+    value = values[option.name]
+    if option.kind not in kinds or value is None:
+        return []
+    return list(value) if option.kind == "inputs" else [value]
+
+
+def start_logging(stage: str, file: Path | None) -> None:
+    """Log to stderr, each line with the stage's name, and to ``file`` with the time."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers[0].setFormatter(logging.Formatter(f"[{stage}] %(message)s"))
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    log.setLevel(logging.INFO)
+    log.info("command: snpoint %s", " ".join(sys.argv[1:]))
+
+
+def main() -> None:
+    """Entry point: own errors are one line with their exit code; anything else is a bug, with its traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(64)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except SnpointError as error:
+        log.error("error: %s", error) if log.handlers or logging.root.handlers else click.echo(
+            f"error: {error}", err=True
+        )
+        sys.exit(error.exit_code)
+    except Exception:  # noqa: BLE001 -- the last resort: the log must hold the traceback
+        log.error("unexpected error (please report it)\n%s", traceback.format_exc())
+        sys.exit(70)

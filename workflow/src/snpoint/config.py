@@ -1,0 +1,328 @@
+"""Configuration files -> settings. One YAML file is one sample, dataset, version or pointing; the rest is derived.
+
+A file names at most one parent (``extends``, same folder); without it, it stands on the folder's ``_base.yaml``.
+Mappings are merged key by key, everything else is replaced. The merged result is validated as a whole, so an
+unknown key anywhere in the chain is an error that names the file, the key and the nearest valid key.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from snpoint import paths, settings, yamlfile
+from snpoint.documents import Dataset, Described, Job, Pointing, Sample, Version
+from snpoint.errors import ConfigError, InputMissingError, UsageError, shown
+from snpoint.settings import Section
+from snpoint.validation import nearest, validated
+
+TASKS = ("electron_direction",)
+OWN_KEYS = ("why", "status", "lesson", "extends")
+"""Keys that belong to one file alone and are not inherited."""
+
+FOLDERS: dict[str, type[Described]] = {
+    "samples": Sample,
+    "datasets": Dataset,
+    "pointing": Pointing,
+    **dict.fromkeys(TASKS, Version),
+}
+STAGE_FOLDERS = {
+    **dict.fromkeys(paths.SAMPLE_STAGES, "samples"),
+    **dict.fromkeys(("image", "dataset"), "datasets"),
+    **dict.fromkeys((*paths.VERSION_OUTPUTS, "predict"), "electron_direction"),
+    "point": "pointing",
+}
+T = TypeVar("T", bound=Section)
+
+
+def names(folder: str, statuses: Iterable[str] | None = None) -> list[str]:
+    """Names of the files of a configuration folder, sorted; of the given statuses only, if any are given."""
+    found = sorted(path.stem for path in (paths.CONFIGS / folder).glob("*.yaml") if not path.stem.startswith("_"))
+    if statuses is None:
+        return found
+    wanted = set(statuses)
+    return [name for name in found if yamlfile.read(_file(folder, name)).get("status") in wanted]
+
+
+def load_sample(name: str) -> Sample:
+    """Read ``configs/samples/<name>.yaml``."""
+    return _load("samples", name, Sample)
+
+
+def load_dataset(name: str) -> Dataset:
+    """Read ``configs/datasets/<name>.yaml``."""
+    return _load("datasets", name, Dataset)
+
+
+def load_version(task: str, version: str) -> Version:
+    """Read ``configs/<task>/<version>.yaml``."""
+    if task not in TASKS:
+        raise ConfigError(f"task '{task}' is unknown; {nearest(task, TASKS)}")
+    return _load(task, version, Version)
+
+
+def load_pointing(name: str) -> Pointing:
+    """Read ``configs/pointing/<name>.yaml``."""
+    return _load("pointing", name, Pointing)
+
+
+def stage_settings(stage: str, target: Mapping[str, str]) -> Section:
+    """Settings of one stage for the sample, dataset, version or pointing named in ``target`` (Snakemake wildcards)."""
+    owner: Described
+    if stage in paths.SAMPLE_STAGES:
+        owner = load_sample(target["sample"])
+    elif stage in ("image", "dataset"):
+        owner = load_dataset(target["dataset"])
+    elif stage == "point":
+        owner = load_pointing(target["pointing"])
+    elif stage == "report":
+        return report_settings(target["page"])
+    else:
+        owner = load_version(target["task"], target["version"])
+    section = getattr(owner, stage)
+    assert isinstance(section, Section)  # noqa: S101 -- for the type checker
+    return section
+
+
+def report_settings(page: str) -> settings.ReportSettings:
+    """What the report page ``index`` or ``real_data`` shows: names only, so that a changed lesson rebuilds nothing."""
+    versions = active_versions()
+    pointings = [(name, load_pointing(name)) for name in names("pointing", ["active"])]
+    if page == "index":
+        datasets = sorted({load_version(*version).dataset for version in versions})
+        shown_pointings = [name for name, pointing in pointings if pointing.predictions is None]
+        predictions = []
+    else:
+        versions = [version for version in versions if load_version(*version).apply_to]
+        applied = [(task, version, name) for task, version in versions for name in load_version(task, version).apply_to]
+        datasets = sorted({name for _, _, name in applied})
+        shown_pointings = [name for name, pointing in pointings if pointing.predictions is not None]
+        predictions = [f"{task}/{version}/predict/{name}" for task, version, name in applied]
+    return settings.ReportSettings(
+        versions=[f"{task}/{version}" for task, version in versions],
+        datasets=datasets,
+        predictions=predictions,
+        pointings=shown_pointings,
+    )
+
+
+def active_versions() -> list[tuple[str, str]]:
+    """All (task, version) with status ``active``."""
+    return [(task, name) for task in TASKS for name in names(task, ["active"])]
+
+
+def pointing_predictions(name: str) -> str:
+    """The predictions a pointing uses."""
+    pointing = load_pointing(name)
+    task, version = pointing.version.split("/", 1)
+    if pointing.predictions is None:
+        return paths.version_file("evaluate", "predictions.npz", task, version)
+    return paths.predictions(pointing.predictions, task, version)
+
+
+def pointing_likelihood(name: str) -> str:
+    """The likelihood table a pointing uses."""
+    task, version = load_pointing(name).version.split("/", 1)
+    return paths.version_file("likelihood", "likelihood.npz", task, version)
+
+
+def report_inputs(page: str) -> list[str]:
+    """Every result a report page shows.
+
+    Raises
+    ------
+    InputMissingError
+        A sample of real files that the page needs is not there.
+    """
+    shown_here = report_settings(page)
+    for sample in {sample for dataset in shown_here.datasets for sample in load_dataset(dataset).samples}:
+        chunk_names(sample)
+    files = [paths.dataset_file("card.json", dataset) for dataset in shown_here.datasets]
+    for key in shown_here.versions:
+        task, version = key.split("/", 1)
+        files += [
+            paths.version_file("train", "training.json", task, version),
+            paths.version_file("evaluate", "metrics.json", task, version),
+        ]
+        if page == "index":
+            files += [
+                paths.version_file("likelihood", "validation.json", task, version),
+                paths.version_file("interpret", "interpretation.json", task, version),
+            ]
+    files += [f"results/{key}/predictions.npz" for key in shown_here.predictions]
+    return files + [paths.point_file("pointing.json", name) for name in shown_here.pointings]
+
+
+def write_resolved() -> None:
+    """Write ``config.yaml``, resolved and complete, into the folder of every active version where it differs."""
+    for task, version in active_versions():
+        target = Path(paths.resolved_config(task, version))
+        text = yaml.safe_dump(load_version(task, version).model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+
+
+def default_settings(stage: str) -> dict[str, Any]:
+    """The defaults of a stage, from the ``_base.yaml`` of its folder (what `--set` builds on)."""
+    if stage not in STAGE_FOLDERS:
+        raise UsageError(f"stage '{stage}' has no defaults; give --settings")
+    base = yamlfile.read(_file(STAGE_FOLDERS[stage], "_base"))
+    return dict(base.get(stage, {}))
+
+
+def parse_settings(stage: str, text: str | None, changes: Iterable[str], where: str = "--settings") -> Section:
+    """Settings of a stage from a JSON string (or the defaults), with single values put on top as ``key=value``."""
+    try:
+        values = default_settings(stage) if text is None else json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{where}: not JSON ({error})") from error
+    for change in changes:
+        _put(values, change)
+    return validated(
+        settings.STAGES[stage], values, where if text else f"--set on configs/{STAGE_FOLDERS[stage]}/_base.yaml"
+    )
+
+
+def chunk_names(sample: str) -> list[str]:
+    """Names of all chunks of a sample."""
+    content = load_sample(sample)
+    if content.source == "simulated":
+        count = content.chunks or 0
+    else:
+        count = math.ceil(len(sample_files(sample)) / content.files_per_job)
+    return [paths.chunk_name(index) for index in range(count)]
+
+
+def tpstream_files(sample: str, chunk: str) -> list[str]:
+    """TPStream files of one chunk: the simulated one, or the next ``files_per_job`` files of the sample."""
+    content = load_sample(sample)
+    if content.source == "simulated":
+        return [paths.chunk("simulate", sample, chunk)]
+    files, first = sample_files(sample), int(chunk) * content.files_per_job
+    if first >= len(files):
+        raise InputMissingError(f"{_file('samples', sample)}: has no chunk {chunk}; it has {len(files)} files")
+    return files[first : first + content.files_per_job]
+
+
+def data_folder() -> Path:
+    """Where real input lies: ``$SNPOINT_DATA``, else ``./data``."""
+    return Path(os.environ.get("SNPOINT_DATA") or "data")
+
+
+@cache
+def sample_files(sample: str) -> list[str]:
+    """All files of a sample of real files, in the order of the patterns and sorted within each.
+
+    Raises
+    ------
+    InputMissingError
+        A pattern matches nothing.
+    """
+    found: list[str] = []
+    for pattern in load_sample(sample).files:
+        folder = Path(pattern).parent if Path(pattern).is_absolute() else data_folder()
+        name = Path(pattern).name if Path(pattern).is_absolute() else pattern
+        matches = sorted(str(path) for path in folder.glob(name))
+        if not matches:
+            raise InputMissingError(
+                f"{_file('samples', sample)}: files: '{pattern}' matches nothing in {folder.absolute()}; "
+                "set SNPOINT_DATA to the folder that holds it (README, 'Real data')"
+            )
+        found += matches
+    return found
+
+
+def resources(job: Job, stage: str) -> dict[str, Any]:
+    """A job request in Snakemake's standard resources.
+
+    ``job:`` of a version is what its training asks for; the other stages ask for the same memory and cores,
+    no GPU, and at most two hours.
+    """
+    trains = stage == "train"
+    runtime_h = job.runtime_h if trains else min(job.runtime_h, 2.0)
+    return {
+        "threads": job.cpus,
+        "mem_mb": math.ceil(job.memory_gb * 1000),
+        "disk_mb": math.ceil(job.disk_gb * 1000),
+        "runtime": math.ceil(runtime_h * 60),
+        "gpu": job.gpus if trains else 0,
+        "gpu_model": (job.gpu_model or "") if trains else "",
+    }
+
+
+def stage_job(stage: str, target: Mapping[str, str]) -> Job:
+    """The job request behind a stage of a sample, dataset, version or pointing."""
+    if stage in paths.SAMPLE_STAGES:
+        return load_sample(target["sample"]).job
+    if stage in ("image", "dataset"):
+        return load_dataset(target["dataset"]).job
+    if stage == "point":
+        return load_pointing(target["pointing"]).job
+    return load_version(target["task"], target["version"]).job
+
+
+@cache
+def merged(folder: str, name: str) -> dict[str, Any]:
+    """A configuration file with its parents filled in, not validated."""
+    return _merged(folder, name, ())
+
+
+def _merged(folder: str, name: str, children: tuple[str, ...]) -> dict[str, Any]:
+    path = _file(folder, name)
+    if name in children:
+        raise ConfigError(f"{path}: extends itself ({' -> '.join((*children, name))})")
+    if not path.exists():
+        known = [*names(folder), "_base"]
+        asked = _file(folder, children[-1]) if children else f"configs/{folder}"
+        raise ConfigError(f"{asked}: '{name}' does not exist; {nearest(name, known)}")
+    content = yamlfile.read(path)
+    parent = content.pop("extends", None) or "_base"
+    if name == "_base":
+        return content
+    if not isinstance(parent, str):
+        raise ConfigError(f"{path}: extends: {shown(parent)}; name one file of this folder")
+    inherited = _merged(folder, parent, (*children, name))
+    return _overlaid({key: value for key, value in inherited.items() if key not in OWN_KEYS}, content)
+
+
+def _overlaid(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = _overlaid(dict(result[key]), value)
+        else:
+            result[key] = value
+    return result
+
+
+def _file(folder: str, name: str) -> Path:
+    return paths.CONFIGS / folder / f"{name}.yaml"
+
+
+@cache
+def _load(folder: str, name: str, model: type[T]) -> T:
+    return validated(model, merged(folder, name), str(_file(folder, name)))
+
+
+def _put(values: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise UsageError(f"--set {change}: expected key=value")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = values.get(parent)
+        values[parent] = dict(below) if isinstance(below, Mapping) else {}
+        values = values[parent]
+    values[last] = value

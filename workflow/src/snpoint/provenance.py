@@ -1,0 +1,177 @@
+"""The record beside every result: what made it, from what, with which settings, when and where.
+
+``snpoint status`` and ``snpoint check`` rely on these records alone, so they are right also when Snakemake's own
+memory (``.snakemake/``) is lost.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from snpoint import __version__
+from snpoint.errors import DataError, InputMissingError, SnpointError
+from snpoint.settings import Section
+
+FORMAT_VERSION = 1
+PACKAGES = (
+    "snakemake",
+    "tensorflow-cpu",
+    "tensorflow",
+    "jax",
+    "torch",
+    "keras",
+    "numpy",
+    "pandas",
+    "scipy",
+    "numba",
+    "uproot",
+)
+JOB_VARIABLES = ("SNPOINT_JOB_ID", "SLURM_JOB_ID", "_CONDOR_JOB_ID")
+
+
+def fingerprint(path: str | Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file.
+
+    Raises
+    ------
+    InputMissingError
+        The file cannot be opened.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"bytes": Path(path).stat().st_size, "sha256": digest}
+    except OSError as error:
+        raise InputMissingError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@contextmanager
+def recorded(
+    record: Path, stage: str, settings: Section, inputs: Iterable[Path], outputs: Iterable[Path]
+) -> Iterator[None]:
+    """Write ``record`` as ``running`` before the stage and as ``ok`` or ``failed`` after it.
+
+    Raises
+    ------
+    DataError
+        The stage returned without having written one of its outputs.
+    """
+    content = _header(stage, settings, inputs)
+    _write(record, content)
+    clock = time.monotonic()
+    try:
+        yield
+        missing = [str(path) for path in outputs if not path.exists()]
+        if missing:
+            raise DataError(f"{stage}: ended without writing {', '.join(missing)}")
+        content |= {"state": "ok", "outputs": {str(path): fingerprint(path) for path in outputs}}
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, SnpointError) else 1
+        content |= {"state": "failed", "error": f"{type(error).__name__}: {error}"[:2000], "exit_code": code}
+        raise
+    finally:
+        content |= {"stopped": _now(), "seconds": round(time.monotonic() - clock, 3)}
+        _write(record, content)
+
+
+def read(record: Path) -> dict[str, Any] | None:
+    """A provenance record, or None where there is none.
+
+    Raises
+    ------
+    DataError
+        The record is not readable JSON.
+    """
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{record}: not a provenance record ({error}); remove it and run its stage again") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{record}: not a provenance record; remove it and run its stage again")
+    return content
+
+
+def _header(stage: str, settings: Section, inputs: Iterable[Path]) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "stage": stage,
+        "state": "running",
+        "settings": settings.model_dump(mode="json"),
+        "inputs": {str(path): fingerprint(path) for path in inputs},
+        "command": shlex.join(["snpoint", *sys.argv[1:]]),
+        "code": {"snpoint": __version__, **_git()},
+        "packages": _packages(),
+        "python": platform.python_version(),
+        "host": socket.gethostname(),
+        "user": _user(),
+        "pid": os.getpid(),
+        "job_id": next((os.environ[name] for name in JOB_VARIABLES if name in os.environ), None),
+        "started": _now(),
+    }
+
+
+def _write(record: Path, content: dict[str, Any]) -> None:
+    record.parent.mkdir(parents=True, exist_ok=True)
+    temporary = record.with_name(f".{record.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(record)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+@cache
+def _packages() -> dict[str, str]:
+    installed = {}
+    for name in PACKAGES:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+@cache
+def _git() -> dict[str, Any]:
+    """Commit of the package's checkout, and whether tracked files differ from it."""
+    folder = Path(__file__).parent
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=20)
+        if commit.returncode:
+            return {"git_commit": None}
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return {"git_commit": None}
+    return {"git_commit": commit.stdout.strip(), "git_dirty": bool(dirty.stdout.strip())}

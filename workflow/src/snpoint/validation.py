@@ -1,0 +1,62 @@
+"""Values -> models, with errors that name file, key, value and the nearest valid key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from snpoint.errors import ConfigError, shown
+from snpoint.settings import Section
+
+T = TypeVar("T", bound=Section)
+
+
+def validated(model: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Build a model.
+
+    Raises
+    ------
+    ConfigError
+        A key is unknown or missing, or a value does not fit.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_message(model, error, where)) from error
+
+
+def _message(model: type[Section], error: ValidationError, where: str) -> str:
+    """The first problem in one line (and how many more there are), the key with its full name."""
+    problem = error.errors()[0]
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        hint = nearest(location[-1], _keys(model, location[:-1]))
+        text = f"{where}: unknown key '{key}' = {shown(problem['input'])}; {hint}"
+    elif problem["type"] == "missing":
+        text = f"{where}: key '{key}' is missing"
+    else:
+        text = f"{where}: {key} = {shown(problem['input'])}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+        if isinstance(problem["input"], str) and problem["type"] in ("float_type", "int_type"):
+            text += "; YAML read it as text: write 0.001 or 1.0e-3, without quotes"
+    more = len(error.errors()) - 1
+    return text + (f" (and {more} more)" if more else "")
+
+
+def _keys(model: type[Section], location: Iterable[str]) -> list[str]:
+    for part in location:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, Section)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt word: the closest known one, or all of them."""
+    options = list(known)
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(options) or 'none'}"
