@@ -97,11 +97,15 @@ def read_table(path: str | Path, contract: Mapping[str, Array], columns: Iterabl
             _check_schema(path, found, metadata, contract)
             table = file.read(columns=wanted)
     except pa.ArrowException as error:
-        raise DataError(f"{path}: not a readable parquet file ({_line(error)}); delete it and run the stage again") from error
+        raise DataError(
+            f"{path}: not a readable parquet file ({_line(error)}); delete it and run the stage again"
+        ) from error
     except OSError as error:
         if not Path(path).is_file():
             raise InputMissingError(f"{path}: no such file; run the stage that makes it") from error
-        raise DataError(f"{path}: not a readable parquet file ({_line(error)}); delete it and run the stage again") from error
+        raise DataError(
+            f"{path}: not a readable parquet file ({_line(error)}); delete it and run the stage again"
+        ) from error
     arrays = {key: table.column(key).to_numpy() for key in wanted}
     validate(arrays, {key: contract[key] for key in wanted}, path)
     return arrays
@@ -112,7 +116,9 @@ def _check_schema(
 ) -> None:
     missing, unknown = sorted(set(contract) - set(found)), sorted(set(found) - set(contract))
     if missing or unknown:
-        raise DataError(f"{path}: missing columns {missing}, unknown columns {unknown}; run the stage that makes it again")
+        raise DataError(
+            f"{path}: missing columns {missing}, unknown columns {unknown}; run the stage that makes it again"
+        )
     try:
         version = json.loads(metadata[b"snpoint"])["format_version"]
     except (KeyError, ValueError, TypeError) as error:

@@ -8,6 +8,7 @@ gives the same trees, branches and number types; the one difference is that upro
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
@@ -151,6 +152,25 @@ def write_tpstream(path: str | Path, trees: Mapping[str, Mapping[str, Any]]) -> 
             file.mktree(name, types, title=name.rsplit("/", 1)[1])
             if len(content["Event"]):
                 file[name].extend({key: _writable(values) for key, values in content.items()})
+
+
+def check_sha256(path: str | Path, expected: str) -> None:
+    """Check that a file is the one that is meant.
+
+    Raises
+    ------
+    InputMissingError
+        The file does not exist or cannot be opened.
+    DataError
+        Its SHA-256 is another one.
+    """
+    _size(Path(path))
+    with Path(path).open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != expected.lower():
+        raise DataError(
+            f"{path}: sha256 is {found}, but match.sha256 names {expected}; copy the file again, or correct the sample"
+        )
 
 
 def _size(source: Path) -> int:
