@@ -7,8 +7,6 @@ rule cluster:
         tps=paths.chunk("match"),
     output:
         clusters=paths.chunk("cluster"),
-    params:
-        settings=settings("cluster"),
     log:
         paths.log(paths.chunk("cluster"), "cluster"),
     threads: resource("cluster", "threads")
@@ -16,5 +14,7 @@ rule cluster:
         mem_mb=resource("cluster", "mem_mb"),
         disk_mb=resource("cluster", "disk_mb"),
         runtime=resource("cluster", "runtime"),
+    params:
+        settings=settings("cluster"),
     shell:
         "snpoint cluster --settings {params.settings:q} --tps {input.tps:q} --clusters {output.clusters:q} --log {log:q}"

@@ -29,7 +29,9 @@ def resource(stage, name):
     """One resource of a job, from the `job:` section behind it. Resources never make a result stale."""
 
     def value(wildcards):
-        return config_files.resources(config_files.stage_job(stage, wildcards), stage)[name]
+        return config_files.resources(config_files.stage_job(stage, wildcards), stage)[
+            name
+        ]
 
     return value
 
@@ -50,7 +52,10 @@ def dataset_shards(wildcards):
 
 def version_split(wildcards):
     """The split a version is trained on."""
-    return paths.dataset_file("split.npz", config_files.load_version(wildcards.task, wildcards.version).dataset)
+    return paths.dataset_file(
+        "split.npz",
+        config_files.load_version(wildcards.task, wildcards.version).dataset,
+    )
 
 
 def pointing_predictions(wildcards):

@@ -9,8 +9,6 @@ rule dataset:
         split=paths.dataset_file("split.npz"),
         card=paths.dataset_file("card.json"),
         page=paths.dataset_file("card.html"),
-    params:
-        settings=settings("dataset"),
     log:
         paths.log(paths.dataset_file("split.npz"), "dataset"),
     threads: resource("dataset", "threads")
@@ -18,6 +16,8 @@ rule dataset:
         mem_mb=resource("dataset", "mem_mb"),
         disk_mb=resource("dataset", "disk_mb"),
         runtime=resource("dataset", "runtime"),
+    params:
+        settings=settings("dataset"),
     shell:
         "snpoint dataset {input.shards:q} --settings {params.settings:q} --split {output.split:q}"
         " --card {output.card:q} --page {output.page:q} --log {log:q}"

@@ -11,8 +11,6 @@ rule evaluate:
         predictions=paths.version_file("evaluate", "predictions.npz"),
         metrics=paths.version_file("evaluate", "metrics.json"),
         report=paths.version_file("evaluate", "report.pdf"),
-    params:
-        settings=settings("evaluate"),
     log:
         paths.log(paths.version_file("evaluate", "metrics.json"), "evaluate"),
     threads: resource("evaluate", "threads")
@@ -20,6 +18,8 @@ rule evaluate:
         mem_mb=resource("evaluate", "mem_mb"),
         disk_mb=resource("evaluate", "disk_mb"),
         runtime=resource("evaluate", "runtime"),
+    params:
+        settings=settings("evaluate"),
     shell:
         "snpoint evaluate --settings {params.settings:q} --dataset {input.dataset:q} --model {input.model:q}"
         " --training {input.training:q} --predictions {output.predictions:q} --metrics {output.metrics:q}"

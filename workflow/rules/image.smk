@@ -7,8 +7,6 @@ rule image:
         clusters=paths.chunk("cluster"),
     output:
         shard=paths.shard(),
-    params:
-        settings=settings("image"),
     log:
         paths.log(paths.shard(), "image"),
     threads: resource("image", "threads")
@@ -16,5 +14,7 @@ rule image:
         mem_mb=resource("image", "mem_mb"),
         disk_mb=resource("image", "disk_mb"),
         runtime=resource("image", "runtime"),
+    params:
+        settings=settings("image"),
     shell:
         "snpoint image --settings {params.settings:q} --clusters {input.clusters:q} --shard {output.shard:q} --log {log:q}"

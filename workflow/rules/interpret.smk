@@ -11,8 +11,6 @@ rule interpret:
         attributions=paths.version_file("interpret", "attributions.npz"),
         interpretation=paths.version_file("interpret", "interpretation.json"),
         report=paths.version_file("interpret", "report.pdf"),
-    params:
-        settings=settings("interpret"),
     log:
         paths.log(paths.version_file("interpret", "interpretation.json"), "interpret"),
     threads: resource("interpret", "threads")
@@ -20,6 +18,8 @@ rule interpret:
         mem_mb=resource("interpret", "mem_mb"),
         disk_mb=resource("interpret", "disk_mb"),
         runtime=resource("interpret", "runtime"),
+    params:
+        settings=settings("interpret"),
     shell:
         "snpoint interpret --settings {params.settings:q} --dataset {input.dataset:q} --model {input.model:q}"
         " --training {input.training:q} --attributions {output.attributions:q}"

@@ -8,8 +8,6 @@ rule likelihood:
     output:
         likelihood=paths.version_file("likelihood", "likelihood.npz"),
         validation=paths.version_file("likelihood", "validation.json"),
-    params:
-        settings=settings("likelihood"),
     log:
         paths.log(paths.version_file("likelihood", "likelihood.npz"), "likelihood"),
     threads: resource("likelihood", "threads")
@@ -17,6 +15,8 @@ rule likelihood:
         mem_mb=resource("likelihood", "mem_mb"),
         disk_mb=resource("likelihood", "disk_mb"),
         runtime=resource("likelihood", "runtime"),
+    params:
+        settings=settings("likelihood"),
     shell:
         "snpoint likelihood --settings {params.settings:q} --predictions {input.predictions:q}"
         " --likelihood {output.likelihood:q} --validation {output.validation:q} --log {log:q}"

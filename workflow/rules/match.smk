@@ -7,8 +7,6 @@ rule match:
         tpstream=tpstream_files,
     output:
         tps=paths.chunk("match"),
-    params:
-        settings=settings("match"),
     log:
         paths.log(paths.chunk("match"), "match"),
     threads: resource("match", "threads")
@@ -16,5 +14,7 @@ rule match:
         mem_mb=resource("match", "mem_mb"),
         disk_mb=resource("match", "disk_mb"),
         runtime=resource("match", "runtime"),
+    params:
+        settings=settings("match"),
     shell:
         "snpoint match {input.tpstream:q} --settings {params.settings:q} --tps {output.tps:q} --log {log:q}"

@@ -10,8 +10,6 @@ rule point:
         sky=paths.point_file("sky.fits"),
         pointing=paths.point_file("pointing.json"),
         skymap=paths.point_file("skymap.png"),
-    params:
-        settings=settings("point"),
     log:
         paths.log(paths.point_file("pointing.json"), "point"),
     threads: resource("point", "threads")
@@ -19,6 +17,8 @@ rule point:
         mem_mb=resource("point", "mem_mb"),
         disk_mb=resource("point", "disk_mb"),
         runtime=resource("point", "runtime"),
+    params:
+        settings=settings("point"),
     shell:
         "snpoint point --settings {params.settings:q} --predictions {input.predictions:q}"
         " --likelihood {input.likelihood:q} --sky {output.sky:q} --pointing {output.pointing:q}"

@@ -9,8 +9,6 @@ rule predict:
         training=paths.version_file("train", "training.json"),
     output:
         predictions=paths.predictions(),
-    params:
-        settings=settings("predict"),
     log:
         paths.log(paths.predictions(), "predict"),
     threads: resource("predict", "threads")
@@ -18,6 +16,8 @@ rule predict:
         mem_mb=resource("predict", "mem_mb"),
         disk_mb=resource("predict", "disk_mb"),
         runtime=resource("predict", "runtime"),
+    params:
+        settings=settings("predict"),
     shell:
         "snpoint predict --settings {params.settings:q} --dataset {input.dataset:q} --model {input.model:q}"
         " --training {input.training:q} --predictions {output.predictions:q} --log {log:q}"

@@ -14,10 +14,10 @@ rule report:
         page=paths.report_page("index"),
         registry_csv=paths.REGISTRY_CSV,
         registry_json=paths.REGISTRY_JSON,
-    params:
-        settings=settings("report", page="index"),
     log:
         paths.log(paths.report_page("index"), "report"),
+    params:
+        settings=settings("report", page="index"),
     shell:
         "snpoint report --settings {params.settings:q} --page {output.page:q} --registry-csv {output.registry_csv:q}"
         " --registry-json {output.registry_json:q} --log {log:q}"
@@ -29,9 +29,9 @@ rule report_real_data:
         report_inputs("real_data"),
     output:
         page=paths.report_page("real_data"),
-    params:
-        settings=settings("report", page="real_data"),
     log:
         paths.log(paths.report_page("real_data"), "report"),
+    params:
+        settings=settings("report", page="real_data"),
     shell:
         "snpoint report --settings {params.settings:q} --page {output.page:q} --log {log:q}"

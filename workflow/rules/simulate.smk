@@ -5,8 +5,6 @@ rule simulate:
     """Simulate one chunk of ES electrons and write their TPs as TPStream ROOT."""
     output:
         tpstream=paths.chunk("simulate"),
-    params:
-        settings=settings("simulate"),
     log:
         paths.log(paths.chunk("simulate"), "simulate"),
     threads: resource("simulate", "threads")
@@ -14,6 +12,8 @@ rule simulate:
         mem_mb=resource("simulate", "mem_mb"),
         disk_mb=resource("simulate", "disk_mb"),
         runtime=resource("simulate", "runtime"),
+    params:
+        settings=settings("simulate"),
     shell:
         "snpoint simulate --settings {params.settings:q} --sample {wildcards.sample:q} --chunk {wildcards.chunk:q}"
         " --tpstream {output.tpstream:q} --log {log:q}"

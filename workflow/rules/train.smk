@@ -9,8 +9,6 @@ rule train:
         model=paths.version_file("train", "model.keras"),
         history=paths.version_file("train", "history.csv"),
         training=paths.version_file("train", "training.json"),
-    params:
-        settings=settings("train"),
     log:
         paths.log(paths.version_file("train", "model.keras"), "train"),
     threads: resource("train", "threads")
@@ -20,6 +18,8 @@ rule train:
         runtime=resource("train", "runtime"),
         gpu=resource("train", "gpu"),
         gpu_model=resource("train", "gpu_model"),
+    params:
+        settings=settings("train"),
     shell:
         "snpoint train --settings {params.settings:q} --dataset {input.dataset:q} --model {output.model:q}"
         " --history {output.history:q} --training {output.training:q} --log {log:q}"

@@ -19,12 +19,13 @@ from snpoint.errors import InputMissingError, SnpointError
 log = logging.getLogger("snpoint")
 
 TOOLS = {
-    "status": ("snpoint.status", "Show the state of every stage of every version."),
-    "repair": ("snpoint.repair", "Re-record what matches its provenance, force the rest (after .snakemake was lost)."),
-    "check": ("snpoint.check", "Verify every file under results/ against its contract."),
-    "config": ("snpoint.inspection", "Show or validate configuration files, or print their JSON schema."),
-    "render": ("snpoint.submission", "Print a stage's submit file without submitting it."),
-    "compare": ("snpoint.comparing", "Compare two versions on their common test events (paired bootstrap)."),
+    "status": "Show the state of every stage of every version.",
+    "registry": "Print the table of versions, and where to look.",
+    "repair": "Re-record what matches its provenance, force the rest (after .snakemake was lost).",
+    "check": "Verify every file under results/ against its contract.",
+    "config": "Show or validate configuration files, or print their JSON schema.",
+    "render": "Print a stage's submit file without submitting it.",
+    "compare": "Compare two versions on their common test events (paired bootstrap).",
 }
 
 
@@ -40,7 +41,7 @@ class LazyGroup(click.Group):
         if cmd_name in COMMANDS:
             return _stage_command(cmd_name, COMMANDS[cmd_name])
         if cmd_name in TOOLS:
-            command = importlib.import_module(TOOLS[cmd_name][0]).command
+            command = importlib.import_module(f"snpoint.tools.{cmd_name}").command
             assert isinstance(command, click.Command)  # noqa: S101 -- for the type checker
             return command
         return None
@@ -50,7 +51,7 @@ class LazyGroup(click.Group):
         with formatter.section("Stages"):
             formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
         with formatter.section("Tools"):
-            formatter.write_dl([(name, text) for name, (_, text) in TOOLS.items()])
+            formatter.write_dl(list(TOOLS.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

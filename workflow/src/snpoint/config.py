@@ -51,6 +51,11 @@ def names(folder: str, statuses: Iterable[str] | None = None) -> list[str]:
     return [name for name in found if yamlfile.read(_file(folder, name)).get("status") in wanted]
 
 
+def load(folder: str, name: str) -> Described:
+    """Read any configuration file, ``configs/<folder>/<name>.yaml``."""
+    return _load(folder, name, FOLDERS[folder])
+
+
 def load_sample(name: str) -> Sample:
     """Read ``configs/samples/<name>.yaml``."""
     return _load("samples", name, Sample)

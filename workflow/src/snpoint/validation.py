@@ -29,8 +29,12 @@ def validated(model: type[T], values: Mapping[str, Any], where: str) -> T:
 
 
 def _message(model: type[Section], error: ValidationError, where: str) -> str:
-    """The first problem in one line (and how many more there are), the key with its full name."""
-    problem = error.errors()[0]
+    """The most telling problem in one line (and how many more there are), the key with its full name.
+
+    A misspelt key is both unknown and missing under its right name: the unknown one tells more.
+    """
+    rank = {"extra_forbidden": 0, "missing": 2}
+    problem = min(error.errors(), key=lambda found: rank.get(found["type"], 1))
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":

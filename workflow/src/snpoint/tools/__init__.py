@@ -1,0 +1,1 @@
+"""Commands that look at configuration and results; one module per command."""

@@ -1,0 +1,44 @@
+"""``snpoint compare``: two versions on their common test events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from snpoint import paths
+from snpoint.errors import InputMissingError, UsageError
+
+
+@click.command("compare")
+@click.argument("first")
+@click.argument("second")
+@click.option("--samples", default=1000, show_default=True, help="Bootstrap samples.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the bootstrap.")
+def command(first: str, second: str, samples: int, seed: int) -> None:
+    """Difference of the 68% containment of two versions, FIRST - SECOND, with its paired-bootstrap 95% interval.
+
+    FIRST and SECOND are task/version, for example electron_direction/v0_raw electron_direction/v0.
+    """
+    from snpoint.data.contracts import PREDICTIONS
+    from snpoint.data.results import read_arrays
+    from snpoint.physics.comparison import compare
+
+    predictions = [read_arrays(_file(key), PREDICTIONS) for key in (first, second)]
+    result = compare(predictions[0], predictions[1], samples=samples, seed=seed)
+    click.echo(f"{result['n']} common test events, 68% containment of the angular error (95% interval):")
+    for key, name in (("a", first), ("b", second)):
+        low, high = result["ci95_deg"][key]
+        click.echo(f"  {name:32s} {result['containment_68_deg'][key]:6.1f} deg ({low:.1f} to {high:.1f})")
+    low, high = result["difference_ci95_deg"]
+    click.echo(f"  {'difference':32s} {result['difference_deg']:6.1f} deg ({low:.1f} to {high:.1f})")
+
+
+def _file(key: str) -> Path:
+    task, slash, version = key.partition("/")
+    if not slash:
+        raise UsageError(f"'{key}': expected task/version, for example electron_direction/{key}")
+    path = Path(paths.version_file("evaluate", "predictions.npz", task, version))
+    if not path.exists():
+        raise InputMissingError(f"{path} does not exist; make it with: snakemake --profile local {path}")
+    return path

@@ -1,0 +1,100 @@
+"""``snpoint config``: show, validate or describe configuration files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import yaml
+
+from snpoint import config, paths
+from snpoint.documents import Dataset, Described, Pointing, Sample, Version
+from snpoint.errors import ConfigError, SnpointError, UsageError
+
+SCHEMAS: dict[str, type[Described]] = {"sample": Sample, "dataset": Dataset, "version": Version, "pointing": Pointing}
+
+
+@click.group("config")
+def command() -> None:
+    """Show or validate configuration files, or print their JSON schema."""
+
+
+@command.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Print one file, resolved and complete.
+
+    NAME is folder/file, for example electron_direction/v0, samples/sim_es, datasets/sim_es, pointing/demo_burst.
+    """
+    folder, _, file = name.partition("/")
+    if folder not in config.FOLDERS or not file:
+        raise UsageError(f"'{name}': expected folder/file, with folder one of {', '.join(config.FOLDERS)}")
+    content = config.load(folder, file).model_dump(mode="json")
+    click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@command.command()
+def validate() -> None:
+    """Check every file under configs/, and that the names in them exist. All problems are listed."""
+    problems: list[str] = []
+    count = 0
+    for folder in config.FOLDERS:
+        for name in config.names(folder):
+            count += 1
+            try:
+                _check_references(config.load(folder, name), f"configs/{folder}/{name}.yaml")
+            except SnpointError as error:
+                problems.append(str(error))
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise ConfigError(f"{len(problems)} of {count} files under configs/ have a problem")
+    click.echo(f"{count} files under configs/ are valid")
+
+
+def _check_references(content: Described, where: str) -> None:
+    needed: list[tuple[str, str, str]] = []
+    if isinstance(content, Dataset):
+        needed = [("samples", "samples", name) for name in content.samples]
+    elif isinstance(content, Version):
+        needed = [("dataset", "datasets", name) for name in (content.dataset, *content.apply_to)]
+    elif isinstance(content, Pointing):
+        needed = [("version", *content.version.split("/", 1))]
+        if content.predictions is not None:
+            needed.append(("predictions", "datasets", content.predictions))
+    for key, folder, name in needed:
+        if name not in config.names(folder):
+            raise ConfigError(f"{where}: {key}: '{name}' does not exist in configs/{folder}")
+
+
+@command.command()
+@click.argument("kind", type=click.Choice(list(SCHEMAS)), required=False)
+@click.option("--write", is_flag=True, help="Write all of them to configs/schema/ instead.")
+def schema(kind: str | None, write: bool) -> None:
+    """Print the JSON schema of one KIND of file, for editors (configs/schema/ holds them)."""
+    if write:
+        for name in SCHEMAS:
+            Path(paths.CONFIGS / "schema" / f"{name}.json").write_text(schema_text(name), encoding="utf-8")
+        return
+    if kind is None:
+        raise UsageError(f"which schema? one of {', '.join(SCHEMAS)}")
+    click.echo(schema_text(kind), nl=False)
+
+
+def schema_text(kind: str) -> str:
+    """JSON schema of one kind of file. Only `why` and `status` are required: the rest has defaults in `_base.yaml`."""
+    content = SCHEMAS[kind].model_json_schema()
+    _loosen(content)
+    content["properties"]["extends"] = {"type": "string", "description": "parent in the same folder (default _base)"}
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _loosen(part: object) -> None:
+    if isinstance(part, dict):
+        part.pop("required", None)
+        for below in part.values():
+            _loosen(below)
+    elif isinstance(part, list):
+        for below in part:
+            _loosen(below)
