@@ -31,7 +31,7 @@ def test_stages_have_one_name_everywhere() -> None:
 @pytest.mark.parametrize("stage", COMMANDS)
 def test_options_are_the_parameters_of_run(stage: str) -> None:
     parameters = inspect.signature(importlib.import_module(f"snpoint.stages.{stage}").run).parameters
-    assert list(parameters)[0] == "settings"
+    assert next(iter(parameters)) == "settings"
     assert list(parameters)[1:] == [option.name for option in COMMANDS[stage].options]
     for option in COMMANDS[stage].options:
         assert (parameters[option.name].default is inspect.Parameter.empty) == option.required
