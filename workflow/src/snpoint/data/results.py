@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snpoint.data.contracts import Array, validate
+from snpoint.data.contracts import PREDICTIONS, Array, validate
 from snpoint.errors import DataError, InputMissingError
 
 
@@ -35,6 +35,11 @@ def read_arrays(path: str | Path, contract: Mapping[str, Array]) -> dict[str, np
         ) from error
     validate(arrays, contract, path)
     return arrays
+
+
+def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
+    """All arrays of a ``predictions.npz``; errors as `read_arrays`."""
+    return read_arrays(path, PREDICTIONS)
 
 
 def read_json(path: str | Path) -> Any:

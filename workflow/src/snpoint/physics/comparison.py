@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,49 +16,55 @@ from snpoint.physics.statistics import bootstrap_interval, containment, paired_b
 TEST_SPLIT = 3
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """68% containments (deg) of two versions on n common test events; first - second with its 95% interval."""
+
+    n: int
+    first_deg: float
+    first_ci95_deg: tuple[float, float]
+    second_deg: float
+    second_ci95_deg: tuple[float, float]
+    difference_deg: float
+    low_deg: float
+    high_deg: float
+
+
 def compare(
-    predictions_a: Mapping[str, NDArray[Any]], predictions_b: Mapping[str, NDArray[Any]], samples: int, seed: int
-) -> dict[str, Any]:
-    """Difference a - b of the 68% containment of the angular error, over the test events that both have.
+    first: Mapping[str, NDArray[Any]], second: Mapping[str, NDArray[Any]], samples: int, seed: int
+) -> Comparison:
+    """Compare the 68% containment of the angular error of two versions over the test events that both have.
 
     Parameters
     ----------
-    predictions_a, predictions_b : mapping of arrays
-        As in ``predictions.npz``.
+    first, second : mapping of arrays
+        As in ``predictions.npz``; events are paired by ``event_uid``.
     samples, seed : int
-        Number of bootstrap samples and seed of their drawing.
-
-    Returns
-    -------
-    dict
-        n, containment_68_deg {a, b}, ci95_deg {a, b}, difference_deg, difference_ci95_deg: the interval is that of
-        the paired bootstrap, the same events being drawn for both.
+        Number of bootstrap samples and seed of their drawing. The bootstrap of the difference is paired: the same
+        events are drawn for both.
 
     Raises
     ------
     DataError
         The two have no test event with truth in common.
     """
-    uid_a, errors_a = _test_errors_deg(predictions_a)
-    uid_b, errors_b = _test_errors_deg(predictions_b)
-    common, rows_a, rows_b = np.intersect1d(uid_a, uid_b, return_indices=True)
+    uid_first, errors_first = _test_errors_deg(first)
+    uid_second, errors_second = _test_errors_deg(second)
+    common, rows_first, rows_second = np.intersect1d(uid_first, uid_second, return_indices=True)
     if common.size == 0:
         raise DataError(
-            f"the two versions have no test event in common ({uid_a.size} and {uid_b.size} test events with truth); "
-            "compare versions whose datasets hold the same samples and split"
+            f"the two versions have no test event in common ({uid_first.size} and {uid_second.size} test events with "
+            "truth); compare versions whose datasets hold the same samples and split"
         )
-    a, b = errors_a[rows_a], errors_b[rows_b]
-    difference, low, high = paired_bootstrap_difference(a, b, containment, samples, seed)
-    return {
-        "n": int(common.size),
-        "containment_68_deg": {"a": containment(a), "b": containment(b)},
-        "ci95_deg": {
-            "a": list(bootstrap_interval(a, containment, samples, seed)),
-            "b": list(bootstrap_interval(b, containment, samples, seed)),
-        },
-        "difference_deg": difference,
-        "difference_ci95_deg": [low, high],
-    }
+    a, b = errors_first[rows_first], errors_second[rows_second]
+    return Comparison(
+        int(common.size),
+        containment(a),
+        bootstrap_interval(a, containment, samples, seed),
+        containment(b),
+        bootstrap_interval(b, containment, samples, seed),
+        *paired_bootstrap_difference(a, b, containment, samples, seed),
+    )
 
 
 def _test_errors_deg(predictions: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.float64]]:

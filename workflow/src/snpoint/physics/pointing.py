@@ -57,6 +57,11 @@ def credible_area_deg2(probability: Floats, level: float) -> float:
     return float(credible_set(probability, level).sum() * sphere.FULL_SKY_DEG2 / len(probability))
 
 
+def level_of(probability: Floats, pixel: int) -> float:
+    """Credible level at which a pixel enters: the probability of all pixels at least as likely, itself included."""
+    return float(min(1.0, probability[probability >= probability[pixel]].sum()))
+
+
 def mean_direction(probability: Floats, sky: Floats) -> Floats | None:
     """Mean of the posterior as a unit vector (3,); None where it has none (an even sky)."""
     mean = probability @ sky

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,14 @@ COLORS = {
 _STYLE = Path(__file__).with_name("snpoint.mplstyle")
 
 
+def style() -> AbstractContextManager[None]:
+    """The project's style, for a block or as decorator (``@style()``): titles and legends need it when made."""
+    return mpl.rc_context(mpl.rc_params_from_file(_STYLE, use_default_template=False))
+
+
 def figure(width_in: float = 6.4, height_in: float = 4.2, **subplots: Any) -> tuple[Figure, Any]:
     """A figure in the project's style, and its axes (as ``Figure.subplots`` returns them)."""
-    with mpl.rc_context(mpl.rc_params_from_file(_STYLE, use_default_template=False)):
+    with style():
         canvas = Figure(figsize=(width_in, height_in), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.subplots(**subplots)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from snpoint.physics.likelihood import Tables
-from snpoint.plots.canvas import COLORS, figure
+from snpoint.plots.canvas import COLORS, figure, style
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +29,7 @@ def bin_label(edges_mev: Floats, row: int) -> str:
     return f"{low:g}–{high:g} MeV"
 
 
+@style()
 def rows_with_data(tables: Tables, cosines: Floats, energies_mev: Floats, title: str, angle: str) -> Figure:
     """One panel per energy bin: calibration events (N,) as a histogram with sqrt(n) errors, and the table's row."""
     n_rows = len(tables.pdf)
@@ -49,7 +50,7 @@ def rows_with_data(tables: Tables, cosines: Floats, energies_mev: Floats, title:
         lowest = max(i for i in range(lines) if i * columns + column < n_rows)
         axes[lowest, column].set_xlabel(f"cos θ ({angle})")
         axes[lowest, column].tick_params(labelbottom=True)
-    axes[0, 0].legend(loc="upper left")
+    axes[0, 0].legend(loc="upper left", borderaxespad=0.2)
     canvas.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return canvas
 
@@ -69,8 +70,8 @@ def _panel(panel: mpl.axes.Axes, tables: Tables, row: int, cosines: Floats) -> N
             color=COLORS["baseline"],
             label="calibration events",
         )
-    style = {"ls": "--", "color": COLORS["second"]} if tables.fallback[row] else {"color": COLORS["main"]}
-    panel.stairs(tables.pdf[row], tables.cos_edges, baseline=None, lw=1.8, label="table", **style)
+    look = {"ls": "--", "color": COLORS["second"]} if tables.fallback[row] else {"color": COLORS["main"]}
+    panel.stairs(tables.pdf[row], tables.cos_edges, baseline=None, lw=1.8, label="table", **look)
     panel.axhline(0.5, color=COLORS["baseline"], lw=0.8, ls=":")
     panel.set_yscale("log")
     panel.set_title(f"{bin_label(tables.energy_edges_mev, row)}   n = {cosines.size:,}", fontsize=9.5)
@@ -78,6 +79,7 @@ def _panel(panel: mpl.axes.Axes, tables: Tables, row: int, cosines: Floats) -> N
         panel.text(0.04, 0.05, "table of all energies", transform=panel.transAxes, fontsize=8.5, color=COLORS["second"])
 
 
+@style()
 def all_rows(tables: Tables, title: str, angle: str) -> Figure:
     """All rows over the angle itself, per unit solid angle relative to isotropic: how sharp each energy points."""
     canvas, axes = figure(6.8, 4.2)
@@ -90,8 +92,8 @@ def all_rows(tables: Tables, title: str, angle: str) -> Figure:
         values = np.exp(tables.log_pdf(row, np.cos(np.radians(angles)))) / 0.5
         drawn_fallback |= bool(tables.fallback[row])
         label = "all energies" if tables.fallback[row] else bin_label(tables.energy_edges_mev, row)
-        style = {"ls": "--", "color": COLORS["second"]} if tables.fallback[row] else {"color": colors[row]}
-        axes.plot(angles, values, label=label, **style)
+        look = {"ls": "--", "color": COLORS["second"]} if tables.fallback[row] else {"color": colors[row]}
+        axes.plot(angles, values, label=label, **look)
     axes.axhline(1.0, color=COLORS["baseline"], ls=":", lw=1.2, label="isotropic")
     axes.set(
         xlabel=f"θ ({angle}) [deg]",
