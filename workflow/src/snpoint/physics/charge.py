@@ -1,0 +1,188 @@
+"""From energy deposits to the charge that reaches each wire: drift, lifetime, diffusion, channel map.
+
+Numbers were fitted to the SimIDEs of a LArSoft production (60 events), except the transverse diffusion constant,
+which is LArSoft's default.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from snpoint.physics.geometry import Detector
+from snpoint.physics.xoshiro import State, normal_pair
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+ELECTRONS_PER_MEV = 28_300.0
+"""Ionization electrons that escape recombination, at the point of the deposit."""
+LIFETIME_US = 10_400.0
+LONGITUDINAL_CM2_US = 3.94e-6
+TRANSVERSE_CM2_US = 8.8e-6
+POINTS_PER_DEPOSIT = 6
+"""Each deposit is diffused as this many equal parts."""
+MAIN, DAUGHTER = 0, 1
+"""Whose charge: the primary electron's own, or that of its electromagnetic daughters."""
+
+APA, CHANNEL_BASE = 6, 7
+"""Columns of the volume table after its three ranges."""
+NE, MEV, X_NE, Y_NE, Z_NE = range(5)
+"""Columns of the amounts: electrons, energy [MeV], and position [cm] times electrons."""
+
+
+class Layout(NamedTuple):
+    """A detector as flat arrays for compiled loops."""
+
+    volumes: FloatArray  # (n, 8) x, y, z ranges [cm], APA, first channel of the APA
+    wires: FloatArray  # (n, 3, 6) dch_dy, dch_dz, offset, first channel, number, wrapped
+    drift: FloatArray  # ticks_per_cm, tick_at_anode, tick_us
+
+
+class Charge(NamedTuple):
+    """Charge per channel, tick and origin: one row each, in that order after `order`."""
+
+    cells: npt.NDArray[np.int32]  # (slots, ticks, 2) row number + 1; 0 = none
+    slots: npt.NDArray[np.int32]  # (channels,) slot + 1 of a channel; 0 = none
+    keys: IntArray  # (rows, 3) channel, tick, origin
+    amounts: FloatArray  # (rows, 5) electrons, MeV, x, y, z times electrons
+    counts: IntArray  # rows, slots, full
+
+
+ROWS, SLOTS, FULL = 0, 1, 2
+
+
+def layout_of(detector: Detector) -> Layout:
+    """Flat arrays of a detector."""
+    volumes = [
+        (*v.x_range_cm, *v.y_range_cm, *v.z_range_cm, v.apa, v.apa * detector.channels_per_apa)
+        for v in detector.volumes
+    ]
+    wires = [
+        [(w.dch_dy, w.dch_dz, w.offset, w.first_channel, w.n_channels, w.modulus is not None) for w in v.wires]
+        for v in detector.volumes
+    ]
+    drift = [detector.ticks_per_cm, detector.tick_at_anode, detector.tick_us]
+    return Layout(np.array(volumes, np.float64), np.array(wires, np.float64), np.array(drift, np.float64))
+
+
+def new_charge(detector: Detector, rows: int) -> Charge:
+    """Empty charge lists with room for ``rows`` rows (and a sixteenth as many channels)."""
+    n_channels = detector.n_apas * detector.channels_per_apa
+    return Charge(
+        np.zeros((max(rows // 16, 64), detector.n_ticks, 2), np.int32),
+        np.zeros(n_channels, np.int32),
+        np.zeros((rows, 3), np.int64),
+        np.zeros((rows, 5)),
+        np.zeros(3, np.int64),
+    )
+
+
+@njit(cache=True)
+def find_volume(volumes: FloatArray, x: float, y: float, z: float) -> int:
+    """Index of the drift volume that holds a point; -1 outside all of them."""
+    for index in range(volumes.shape[0]):
+        v = volumes[index]
+        if v[0] <= x < v[1] and v[2] <= y < v[3] and v[4] <= z < v[5]:
+            return index
+    return -1
+
+
+@njit(cache=True)
+def nearest_wire(wire: FloatArray, y: float, z: float) -> int:
+    """APA-local channel of the nearest wire; -1 beyond the last one."""
+    n = int(wire[4])
+    index: int = math.floor(wire[0] * y + wire[1] * z + wire[2] - wire[3] + 0.5)
+    if wire[5] > 0.0:
+        index %= n
+    elif index < 0 or index >= n:
+        return -1
+    return int(wire[3]) + index
+
+
+@njit(cache=True)
+def add_charge(
+    channel: int, tick: int, origin: int, electrons: float, mev: float, point: FloatArray, charge: Charge
+) -> None:
+    """Add charge to its row; a new row is opened where there is none."""
+    counts = charge.counts
+    slot = charge.slots[channel] - 1
+    if slot < 0:
+        if counts[SLOTS] >= charge.cells.shape[0]:
+            counts[FULL] = 1
+            return
+        slot = counts[SLOTS]
+        counts[SLOTS] += 1
+        charge.slots[channel] = slot + 1
+    row = charge.cells[slot, tick, origin] - 1
+    if row < 0:
+        if counts[ROWS] >= charge.keys.shape[0]:
+            counts[FULL] = 1
+            return
+        row = counts[ROWS]
+        counts[ROWS] += 1
+        charge.cells[slot, tick, origin] = row + 1
+        charge.keys[row, 0], charge.keys[row, 1], charge.keys[row, 2] = channel, tick, origin
+        charge.amounts[row] = 0.0
+    amounts = charge.amounts[row]
+    amounts[NE] += electrons
+    amounts[MEV] += mev
+    for axis in range(3):
+        amounts[X_NE + axis] += electrons * point[axis]
+
+
+@njit(cache=True)
+def drift_deposits(deposits: FloatArray, classes: IntArray, state: State, layout: Layout, charge: Charge) -> None:
+    """Drift all deposits of an event to the wires. Deposits outside the drift volumes are lost."""
+    per_cm, at_anode, tick_us = layout.drift[0], layout.drift[1], layout.drift[2]
+    n_ticks = charge.cells.shape[1]
+    for k in range(deposits.shape[0]):
+        point = deposits[k, :3]
+        index = find_volume(layout.volumes, point[0], point[1], point[2])
+        if index < 0:
+            continue
+        line = per_cm * abs(point[0]) + at_anode
+        time_us = max(line, 0.0) * tick_us
+        mev = deposits[k, 3] / POINTS_PER_DEPOSIT
+        electrons = mev * ELECTRONS_PER_MEV * math.exp(-time_us / LIFETIME_US)
+        across = math.sqrt(2.0 * TRANSVERSE_CM2_US * time_us)
+        along = math.sqrt(2.0 * LONGITUDINAL_CM2_US * time_us) * per_cm
+        origin = MAIN if classes[k] == 0 else DAUGHTER
+        base = int(layout.volumes[index, CHANNEL_BASE])
+        for _ in range(POINTS_PER_DEPOSIT):
+            dy, dz = normal_pair(state)
+            dt, _unused = normal_pair(state)
+            tick = math.floor(line + along * dt + 0.5)
+            if tick < 0 or tick >= n_ticks:
+                continue
+            for plane in range(3):
+                local = nearest_wire(layout.wires[index, plane], point[1] + across * dy, point[2] + across * dz)
+                if local >= 0:
+                    add_charge(base + local, tick, origin, electrons, mev, point, charge)
+
+
+@njit(cache=True)
+def order_rows(charge: Charge) -> IntArray:
+    """Rows in the order channel, tick, origin."""
+    n = charge.counts[ROWS]
+    keys = np.empty(n, np.int64)
+    for row in range(n):
+        keys[row] = (charge.keys[row, 0] * charge.cells.shape[1] + charge.keys[row, 1]) * 2 + charge.keys[row, 2]
+    return np.argsort(keys)
+
+
+@njit(cache=True)
+def clear_charge(charge: Charge) -> None:
+    """Empty the lists; costs as much as they hold."""
+    for row in range(charge.counts[ROWS]):
+        channel, tick, origin = charge.keys[row]
+        slot = charge.slots[channel] - 1
+        if slot >= 0:
+            charge.cells[slot, tick, origin] = 0
+    for row in range(charge.counts[ROWS]):
+        charge.slots[charge.keys[row, 0]] = 0
+    charge.counts[:] = 0

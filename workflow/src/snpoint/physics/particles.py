@@ -1,0 +1,132 @@
+"""What the compiled transport shares: particles, the stack they wait on, and the energy they leave.
+
+A particle is seven numbers: kinetic energy [MeV], position [cm], unit direction. Lists that grow have a capacity;
+`counts` holds their lengths and a mark that one was full, upon which the caller starts again with longer ones.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from snpoint.physics.materials import LOG_FIRST, LOG_STEP, N_POINTS
+from snpoint.physics.xoshiro import State, uniform
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+ELECTRON, POSITRON, PHOTON = 0, 1, 2
+PRIMARY, DELTA, DESCENDANT = 0, 1, 2
+"""Class of a deposit: the primary, a delta ray and its offspring, a descendant of a photon."""
+ENERGY = 0
+N_STACK, N_DEPOSITS, FULL = 0, 1, 2
+"""Indices into ``counts``."""
+
+
+class Lists(NamedTuple):
+    """Growing lists of one event."""
+
+    stack: FloatArray  # (capacity, 7) particles that wait
+    kinds: IntArray  # (capacity, 2) their kind and class
+    deposits: FloatArray  # (capacity, 4) x, y, z [cm], energy [MeV]
+    classes: IntArray  # (capacity,) class of each deposit
+    counts: IntArray  # (3,) N_STACK, N_DEPOSITS, FULL
+
+
+def new_lists(capacity: int) -> Lists:
+    """Empty lists with room for ``capacity`` deposits."""
+    waiting = max(64, capacity // 16)
+    return Lists(
+        np.zeros((waiting, 7)),
+        np.zeros((waiting, 2), np.int64),
+        np.zeros((capacity, 4)),
+        np.zeros(capacity, np.int64),
+        np.zeros(3, np.int64),
+    )
+
+
+@njit(cache=True)
+def push(lists: Lists, kind: int, family: int, energy: float, particle: FloatArray, direction: FloatArray) -> None:
+    """Put a new particle on the stack, at the position of ``particle``."""
+    n = lists.counts[N_STACK]
+    if n >= lists.stack.shape[0]:
+        lists.counts[FULL] = 1
+        return
+    lists.stack[n, ENERGY] = energy
+    for axis in range(3):
+        lists.stack[n, 1 + axis] = particle[1 + axis]
+        lists.stack[n, 4 + axis] = direction[axis]
+    lists.kinds[n, 0] = kind
+    lists.kinds[n, 1] = family
+    lists.counts[N_STACK] = n + 1
+
+
+@njit(cache=True)
+def deposit(lists: Lists, family: int, energy: float, x: float, y: float, z: float) -> None:
+    """Leave energy at a point."""
+    n = lists.counts[N_DEPOSITS]
+    if n >= lists.deposits.shape[0]:
+        lists.counts[FULL] = 1
+        return
+    lists.deposits[n, 0] = x
+    lists.deposits[n, 1] = y
+    lists.deposits[n, 2] = z
+    lists.deposits[n, 3] = energy
+    lists.classes[n] = family
+    lists.counts[N_DEPOSITS] = n + 1
+
+
+@njit(cache=True, inline="always")
+def locate(energy: float) -> tuple[int, float]:
+    """Left table point of an energy, and how far the energy is towards the next one."""
+    at = (math.log(energy) - LOG_FIRST) / LOG_STEP
+    index = min(max(int(at), 0), N_POINTS - 2)
+    return index, min(max(at - index, 0.0), 1.0)
+
+
+@njit(cache=True, inline="always")
+def table_value(table: FloatArray, row: int, index: int, part: float) -> float:
+    """Linear interpolation in one row of the table."""
+    return float(table[row, index] * (1.0 - part) + table[row, index + 1] * part)
+
+
+@njit(cache=True)
+def turned(direction: FloatArray, cosine: float, azimuth: float) -> FloatArray:
+    """``direction`` turned by a polar angle with this cosine, at this azimuth around it."""
+    u, v, w = direction[0], direction[1], direction[2]
+    sine = math.sqrt(max(0.0, 1.0 - cosine * cosine))
+    a, b = sine * math.cos(azimuth), sine * math.sin(azimuth)
+    out = np.empty(3)
+    across = math.sqrt(u * u + v * v)
+    if across < 1e-10:
+        sign = 1.0 if w > 0 else -1.0
+        out[0], out[1], out[2] = a, b, sign * cosine
+        return out
+    out[0] = u * cosine + (a * u * w - b * v) / across
+    out[1] = v * cosine + (a * v * w + b * u) / across
+    out[2] = w * cosine - a * across
+    norm = math.sqrt(out[0] ** 2 + out[1] ** 2 + out[2] ** 2)
+    return out / norm
+
+
+@njit(cache=True)
+def random_azimuth(state: State) -> float:
+    """An angle in (0, 2 pi)."""
+    return 2.0 * math.pi * uniform(state)
+
+
+@njit(cache=True)
+def turn(particle: FloatArray, cosine: float, azimuth: float) -> None:
+    """Turn the direction of a particle in place."""
+    particle[4:7] = turned(particle[4:7], cosine, azimuth)
+
+
+@njit(cache=True)
+def move(particle: FloatArray, distance: float) -> None:
+    """Move a particle along its direction."""
+    for axis in range(3):
+        particle[1 + axis] += distance * particle[4 + axis]
