@@ -18,6 +18,9 @@ from snpoint.settings import Architecture, Drawing
 
 PLANES = ("A", "B", "X")
 
+_BATCH_NORM_MOMENTUM = 0.9
+# Keras' 0.99 takes hundreds of batches to follow the weights: validation then lags behind by epochs.
+
 
 def three_plane_cnn(architecture: Architecture, image: Drawing, loss: str) -> keras.Model:
     """One convolutional branch per plane, with weights of its own; branches meet in dense layers.
@@ -49,7 +52,7 @@ def _convolution(image: Any, filters: int, architecture: Architecture, name: str
     # Pooling comes first: normalization and activation then see four times fewer pixels.
     image = keras.layers.MaxPooling2D(_pool(image.shape), name=f"{name}_pool")(image)
     if architecture.batch_norm:
-        image = keras.layers.BatchNormalization(name=f"{name}_norm")(image)
+        image = keras.layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM, name=f"{name}_norm")(image)
     return keras.layers.Activation("relu", name=f"{name}_relu")(image)
 
 
