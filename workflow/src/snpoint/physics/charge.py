@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
 from snpoint.physics.xoshiro import State, normal_pair
 
@@ -82,7 +82,7 @@ def new_charge(detector: Detector, rows: int) -> Charge:
     )
 
 
-@njit(cache=True)
+@compiled()
 def find_volume(volumes: FloatArray, x: float, y: float, z: float) -> int:
     """Index of the drift volume that holds a point; -1 outside all of them."""
     for index in range(volumes.shape[0]):
@@ -92,7 +92,7 @@ def find_volume(volumes: FloatArray, x: float, y: float, z: float) -> int:
     return -1
 
 
-@njit(cache=True)
+@compiled()
 def nearest_wire(wire: FloatArray, y: float, z: float) -> int:
     """APA-local channel of the nearest wire; -1 beyond the last one."""
     n = int(wire[4])
@@ -104,7 +104,7 @@ def nearest_wire(wire: FloatArray, y: float, z: float) -> int:
     return int(wire[3]) + index
 
 
-@njit(cache=True)
+@compiled()
 def add_charge(
     channel: int, tick: int, origin: int, electrons: float, mev: float, point: FloatArray, charge: Charge
 ) -> None:
@@ -135,7 +135,7 @@ def add_charge(
         amounts[X_NE + axis] += electrons * point[axis]
 
 
-@njit(cache=True)
+@compiled()
 def drift_deposits(deposits: FloatArray, classes: IntArray, state: State, layout: Layout, charge: Charge) -> None:
     """Drift all deposits of an event to the wires. Deposits outside the drift volumes are lost."""
     per_cm, at_anode, tick_us = layout.drift[0], layout.drift[1], layout.drift[2]
@@ -165,7 +165,7 @@ def drift_deposits(deposits: FloatArray, classes: IntArray, state: State, layout
                     add_charge(base + local, tick, origin, electrons, mev, point, charge)
 
 
-@njit(cache=True)
+@compiled()
 def order_rows(charge: Charge) -> IntArray:
     """Rows in the order channel, tick, origin."""
     n = charge.counts[ROWS]
@@ -175,7 +175,7 @@ def order_rows(charge: Charge) -> IntArray:
     return np.argsort(keys)
 
 
-@njit(cache=True)
+@compiled()
 def clear_charge(charge: Charge) -> None:
     """Empty the lists; costs as much as they hold."""
     for row in range(charge.counts[ROWS]):

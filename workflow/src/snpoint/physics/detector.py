@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from snpoint.physics.charge import MAIN, NE, X_NE, Charge
+from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
 from snpoint.physics.xoshiro import State, below, normal_pair, poisson, uniform
 from snpoint.settings import Noise
@@ -97,7 +97,7 @@ def electronics_of(detector: Detector, noise: Noise) -> Electronics:
     )
 
 
-@njit(cache=True)
+@compiled()
 def find_tps(charge: Charge, order: IntArray, state: State, readout: Electronics, tps: TPs) -> None:
     """Digitize every channel with charge and find its TPs. ``order`` is that of `charge.order_rows`."""
     n_ticks = readout.sizes[2]
@@ -120,7 +120,7 @@ def find_tps(charge: Charge, order: IntArray, state: State, readout: Electronics
         first = last
 
 
-@njit(cache=True)
+@compiled()
 def _shape_charge(
     charge: Charge, row: int, response: FloatArray, samples: FloatArray, lit: npt.NDArray[np.bool_]
 ) -> None:
@@ -131,7 +131,7 @@ def _shape_charge(
         lit[k] = True
 
 
-@njit(cache=True)
+@compiled()
 def _add_noise(
     samples: FloatArray, lit: npt.NDArray[np.bool_], low: int, high: int, sigma: float, state: State
 ) -> None:
@@ -148,7 +148,7 @@ def _add_noise(
         samples[k] = math.floor(samples[k] + sigma * value + 0.5)
 
 
-@njit(cache=True)
+@compiled()
 def _scan(
     charge: Charge, order: IntArray, first: int, last: int, channel: int, plane: int, low: int, high: int,
     samples: FloatArray, readout: Electronics, tps: TPs,
@@ -171,7 +171,7 @@ def _scan(
             _own(charge, order, first, last, start + TRUTH_SHIFT_TICKS[plane], k + TRUTH_SHIFT_TICKS[plane], row, tps)
 
 
-@njit(cache=True)
+@compiled()
 def _new_tp(tps: TPs, channel: int, start: int, length: int, to_peak: int, integral: int, peak: int) -> int:
     """Append a TP without truth and give its row; -1 if the list is full."""
     n = tps.counts[0]
@@ -186,7 +186,7 @@ def _new_tp(tps: TPs, channel: int, start: int, length: int, to_peak: int, integ
     return int(n)
 
 
-@njit(cache=True)
+@compiled()
 def _own(charge: Charge, order: IntArray, first: int, last: int, begin: int, end: int, row: int, tps: TPs) -> None:
     """Truth of a TP: the charge on its channel that arrived at ticks begin .. end - 1."""
     sums = np.zeros((2, 5))
@@ -207,7 +207,7 @@ def _own(charge: Charge, order: IntArray, first: int, last: int, begin: int, end
         truth[OWN_POSITION + axis] = sums[leader, X_NE + axis] / sums[leader, NE]
 
 
-@njit(cache=True)
+@compiled()
 def add_noise_tps(state: State, readout: Electronics, tps: TPs) -> None:
     """Standalone noise TPs, even over channels and the readout window; none on top of a signal TP."""
     n_signal = tps.counts[0]
@@ -230,7 +230,7 @@ def add_noise_tps(state: State, readout: Electronics, tps: TPs) -> None:
                 _new_tp(tps, channel, start, length, to_peak, total, peak)
 
 
-@njit(cache=True)
+@compiled()
 def _meets(tps: TPs, n: int, channel: int, start: int, length: int) -> bool:
     """Whether one of the first n TPs touches this stretch of a channel."""
     for k in range(n):

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from snpoint.physics.compiled import compiled
 from snpoint.physics.materials import (
     BREMS,
     BREMS_CUT_MEV,
@@ -53,7 +53,7 @@ _LOSS_PER_STEP = 0.15
 _SHORTEST_LIMIT_CM = 0.004
 
 
-@njit(cache=True)
+@compiled()
 def track_electron(
     particle: FloatArray, positron: bool, family: int, state: State, table: FloatArray, lists: Lists
 ) -> float:
@@ -89,7 +89,7 @@ def track_electron(
     return path
 
 
-@njit(cache=True)
+@compiled()
 def _step(particle: FloatArray, step: float, loss: float, soft: float, family: int, state: State, lists: Lists) -> None:
     """One step: continuous loss, left half-way, and the soft deflection at a random hinge."""
     x, y, z = particle[1], particle[2], particle[3]
@@ -105,7 +105,7 @@ def _step(particle: FloatArray, step: float, loss: float, soft: float, family: i
     particle[ENERGY] -= lost
 
 
-@njit(cache=True)
+@compiled()
 def _moller_fraction(energy: float, state: State) -> float:
     """Share of the energy that a delta ray above the cut takes."""
     least = DELTA_CUT_MEV / energy
@@ -120,7 +120,7 @@ def _moller_fraction(energy: float, state: State) -> float:
             return float(x)
 
 
-@njit(cache=True)
+@compiled()
 def _knock(particle: FloatArray, family: int, state: State, lists: Lists) -> None:
     """Moller scattering: a delta ray, and the electron's recoil on the other side."""
     energy = particle[ENERGY]
@@ -138,7 +138,7 @@ def _knock(particle: FloatArray, family: int, state: State, lists: Lists) -> Non
     particle[ENERGY] = kept
 
 
-@njit(cache=True)
+@compiled()
 def _shape(y: float, log_energy: float) -> float:
     """Seltzer-Berger shape at photon fraction y, linear in y and in ln T, clamped to the table."""
     last = BREMS_SHAPE_LOG_ENERGY.shape[0] - 1
@@ -152,7 +152,7 @@ def _shape(y: float, log_energy: float) -> float:
     return float(low * (1.0 - between) + high * between)
 
 
-@njit(cache=True)
+@compiled()
 def _radiate(particle: FloatArray, state: State, lists: Lists) -> None:
     """Bremsstrahlung; the electron keeps its direction."""
     energy = particle[ENERGY]
@@ -171,7 +171,7 @@ def _radiate(particle: FloatArray, state: State, lists: Lists) -> None:
     particle[ENERGY] = energy - photon
 
 
-@njit(cache=True)
+@compiled()
 def _scatter(particle: FloatArray, state: State, table: FloatArray) -> None:
     """Hard elastic scattering with the spin factor of McKinley and Feshbach."""
     energy = particle[ENERGY]
@@ -185,7 +185,7 @@ def _scatter(particle: FloatArray, state: State, table: FloatArray) -> None:
         turn(particle, 1.0 - 2.0 * min(max(mu, 0.0), 1.0), random_azimuth(state))
 
 
-@njit(cache=True)
+@compiled()
 def _annihilate(particle: FloatArray, state: State, lists: Lists) -> None:
     """Two photons back to back, isotropic."""
     cosine, azimuth = 2.0 * uniform(state) - 1.0, random_azimuth(state)

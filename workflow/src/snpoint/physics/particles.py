@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from snpoint.physics.compiled import compiled
 from snpoint.physics.materials import LOG_FIRST, LOG_STEP, N_POINTS
 from snpoint.physics.xoshiro import State, uniform
 
@@ -49,7 +49,7 @@ def new_lists(capacity: int) -> Lists:
     )
 
 
-@njit(cache=True)
+@compiled()
 def push(lists: Lists, kind: int, family: int, energy: float, particle: FloatArray, direction: FloatArray) -> None:
     """Put a new particle on the stack, at the position of ``particle``."""
     n = lists.counts[N_STACK]
@@ -65,7 +65,7 @@ def push(lists: Lists, kind: int, family: int, energy: float, particle: FloatArr
     lists.counts[N_STACK] = n + 1
 
 
-@njit(cache=True)
+@compiled()
 def deposit(lists: Lists, family: int, energy: float, x: float, y: float, z: float) -> None:
     """Leave energy at a point."""
     n = lists.counts[N_DEPOSITS]
@@ -80,7 +80,7 @@ def deposit(lists: Lists, family: int, energy: float, x: float, y: float, z: flo
     lists.counts[N_DEPOSITS] = n + 1
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def locate(energy: float) -> tuple[int, float]:
     """Left table point of an energy, and how far the energy is towards the next one."""
     at = (math.log(energy) - LOG_FIRST) / LOG_STEP
@@ -88,13 +88,13 @@ def locate(energy: float) -> tuple[int, float]:
     return index, min(max(at - index, 0.0), 1.0)
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def table_value(table: FloatArray, row: int, index: int, part: float) -> float:
     """Linear interpolation in one row of the table."""
     return float(table[row, index] * (1.0 - part) + table[row, index + 1] * part)
 
 
-@njit(cache=True)
+@compiled()
 def turned(direction: FloatArray, cosine: float, azimuth: float) -> FloatArray:
     """``direction`` turned by a polar angle with this cosine, at this azimuth around it."""
     u, v, w = direction[0], direction[1], direction[2]
@@ -113,19 +113,19 @@ def turned(direction: FloatArray, cosine: float, azimuth: float) -> FloatArray:
     return out / norm
 
 
-@njit(cache=True)
+@compiled()
 def random_azimuth(state: State) -> float:
     """An angle in (0, 2 pi)."""
     return 2.0 * math.pi * uniform(state)
 
 
-@njit(cache=True)
+@compiled()
 def turn(particle: FloatArray, cosine: float, azimuth: float) -> None:
     """Turn the direction of a particle in place."""
     particle[4:7] = turned(particle[4:7], cosine, azimuth)
 
 
-@njit(cache=True)
+@compiled()
 def move(particle: FloatArray, distance: float) -> None:
     """Move a particle along its direction."""
     for axis in range(3):

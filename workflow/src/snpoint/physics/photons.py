@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from snpoint.physics.compiled import compiled
 from snpoint.physics.materials import COMPTON, ELECTRON_MASS_MEV, PAIR, PHOTO, PHOTON_CUT_MEV
 from snpoint.physics.particles import (
     ELECTRON,
@@ -31,7 +31,7 @@ WIDEST_ANGLE = 1.5
 """Cap on sampled polar angles of bremsstrahlung photons and pairs [rad]."""
 
 
-@njit(cache=True)
+@compiled()
 def track_photon(particle: FloatArray, family: int, state: State, table: FloatArray, lists: Lists) -> None:
     """Follow a photon until it is absorbed; electrons and positrons it makes go on the stack."""
     while True:
@@ -55,7 +55,7 @@ def track_photon(particle: FloatArray, family: int, state: State, table: FloatAr
             return
 
 
-@njit(cache=True)
+@compiled()
 def _compton_fraction(a: float, state: State) -> tuple[float, float]:
     """Klein-Nishina: energy kept by the photon, as a fraction, and 1 - cos of its angle; a = energy / mass."""
     least = 1.0 / (1.0 + 2.0 * a)
@@ -70,7 +70,7 @@ def _compton_fraction(a: float, state: State) -> tuple[float, float]:
             return kept, t
 
 
-@njit(cache=True)
+@compiled()
 def _scatter(particle: FloatArray, family: int, state: State, lists: Lists) -> None:
     """Compton scattering on a free electron; the recoil takes the momentum difference's direction."""
     energy = particle[ENERGY]
@@ -86,7 +86,7 @@ def _scatter(particle: FloatArray, family: int, state: State, lists: Lists) -> N
         deposit(lists, family, energy * (1.0 - kept), particle[1], particle[2], particle[3])
 
 
-@njit(cache=True)
+@compiled()
 def _make_pair(particle: FloatArray, family: int, state: State, lists: Lists) -> None:
     """Pair production: the kinetic energy is shared evenly distributed, angles are about m / E."""
     shared = particle[ENERGY] - 2 * ELECTRON_MASS_MEV

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from snpoint.physics.compiled import compiled
 from snpoint.physics.electrons import track_electron
 from snpoint.physics.materials import argon_tables
 from snpoint.physics.particles import (
@@ -78,7 +78,7 @@ class Transport:
         return Shower(self._lists.deposits[:n], self._lists.classes[:n], path, start[1:4])
 
 
-@njit(cache=True)
+@compiled()
 def _run(primary: FloatArray, state: State, table: FloatArray, lists: Lists) -> float:
     """Follow the primary, then everything on the stack, last in first out."""
     lists.counts[:] = 0

@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from snpoint.physics.compiled import compiled
 
 State = npt.NDArray[np.uint64]
 """Four 64-bit words, not all zero."""
@@ -21,7 +22,7 @@ _LEFT_B, _RIGHT_B = np.uint64(45), np.uint64(19)
 _UNIT = 1.0 / 9007199254740992.0
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def uniform(state: State) -> float:
     """A number in (0, 1), never its ends, so that its logarithm exists."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
@@ -37,7 +38,7 @@ def uniform(state: State) -> float:
     return (float(result >> _SHIFT_DOWN) + 0.5) * _UNIT
 
 
-@njit(cache=True)
+@compiled()
 def normal_pair(state: State) -> tuple[float, float]:
     """Two independent standard normal numbers (Box-Muller)."""
     radius = math.sqrt(-2.0 * math.log(uniform(state)))
@@ -45,13 +46,13 @@ def normal_pair(state: State) -> tuple[float, float]:
     return radius * math.cos(angle), radius * math.sin(angle)
 
 
-@njit(cache=True)
+@compiled()
 def below(state: State, n: int) -> int:
     """An integer in 0 .. n - 1."""
     return min(int(uniform(state) * n), n - 1)
 
 
-@njit(cache=True)
+@compiled()
 def poisson(state: State, mean: float) -> int:
     """A Poisson number, by adding exponential waiting times."""
     if mean <= 0.0:
