@@ -11,7 +11,7 @@ from made_predictions import predictions, vmf_cosines
 
 from snpoint.data import contracts
 from snpoint.data.atomic import write_npz
-from snpoint.data.results import read_arrays
+from snpoint.data.results import read_npz
 from snpoint.errors import DataError
 from snpoint.physics import likelihood
 from snpoint.physics.angles import cosine
@@ -38,7 +38,7 @@ def run(folder: Path, arrays: dict[str, np.ndarray], **changes: object) -> tuple
         likelihood=folder / "likelihood" / "likelihood.npz",
         validation=folder / "likelihood" / "validation.json",
     )
-    table = read_arrays(folder / "likelihood" / "likelihood.npz", contracts.LIKELIHOOD)
+    table = read_npz(folder / "likelihood" / "likelihood.npz", contracts.LIKELIHOOD)
     return table, json.loads((folder / "likelihood" / "validation.json").read_text())
 
 

@@ -9,37 +9,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from snpoint.data.contracts import PREDICTIONS, Array, validate
+from snpoint.data.contracts import FORMAT_VERSION, PREDICTIONS, Array, validate
 from snpoint.errors import DataError, InputMissingError
 
 
-def read_arrays(path: str | Path, contract: Mapping[str, Array]) -> dict[str, np.ndarray]:
-    """All arrays of an NPZ file, checked against its contract.
+def read_npz(path: str | Path, contract: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
+    """Read an NPZ file and check it against its contract.
 
     Raises
     ------
     InputMissingError
-        The file does not exist or cannot be opened.
+        There is no such file.
     DataError
-        It is no NPZ file, is truncated, or breaks its contract.
+        It is no NPZ file, is truncated, of another format version, or breaks its contract.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except FileNotFoundError as error:
+        raise InputMissingError(f"{path}: no such file; run the stage that makes it") from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a readable NPZ file ({error}); delete it and run its stage again") from error
-    except OSError as error:
-        raise InputMissingError(
-            f"{path}: cannot be read ({error.strerror or error}); run the stage that makes it"
-        ) from error
+    if "format_version" in arrays and arrays["format_version"] != FORMAT_VERSION:
+        version = arrays["format_version"]
+        raise DataError(f"{path}: format version {version}, this snpoint reads {FORMAT_VERSION}; run its stage again")
     validate(arrays, contract, path)
     return arrays
 
 
-def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
-    """All arrays of a ``predictions.npz``; errors as `read_arrays`."""
-    return read_arrays(path, PREDICTIONS)
+def read_predictions(path: str | Path) -> dict[str, NDArray[Any]]:
+    """All arrays of a ``predictions.npz``; errors as of `read_npz`."""
+    return read_npz(path, PREDICTIONS)
 
 
 def read_json(path: str | Path) -> Any:

@@ -5,7 +5,6 @@ A shard keeps the TPs of its images, not pixels: a few kB per image, drawn at an
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,7 +15,8 @@ import numpy.typing as npt
 
 from snpoint.data.atomic import write_npz
 from snpoint.data.contracts import FORMAT_VERSION, SHARD, SPLIT, Array, validate
-from snpoint.errors import DataError, InputMissingError
+from snpoint.data.results import read_npz
+from snpoint.errors import DataError
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -117,22 +117,6 @@ def read_split(path: str | Path) -> Columns:
         raise DataError(
             f"{path}: 'shard' points beyond the {len(arrays['shards'])} shards; run the dataset stage again"
         )
-    return arrays
-
-
-def read_npz(path: str | Path, contract: Mapping[str, Array]) -> Columns:
-    """Read an NPZ file and check it against its contract; errors as of `read_shard`."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except FileNotFoundError as error:
-        raise InputMissingError(f"{path}: no such file; run the stage that makes it") from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable NPZ file ({error}); delete it and run its stage again") from error
-    if "format_version" in arrays and arrays["format_version"] != FORMAT_VERSION:
-        version = arrays["format_version"]
-        raise DataError(f"{path}: format version {version}, this snpoint reads {FORMAT_VERSION}; run its stage again")
-    validate(arrays, contract, path)
     return arrays
 
 

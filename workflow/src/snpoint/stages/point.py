@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from snpoint.data import contracts
 from snpoint.data.atomic import write_json
-from snpoint.data.results import read_arrays, read_predictions
+from snpoint.data.results import read_npz, read_predictions
 from snpoint.data.sky import write_sky
 from snpoint.errors import DataError
 from snpoint.physics import pointing as physics
@@ -40,7 +40,7 @@ def run(
         There is no event to point with.
     """
     arrays = read_predictions(predictions)
-    table = read_arrays(likelihood, contracts.LIKELIHOOD)
+    table = read_npz(likelihood, contracts.LIKELIHOOD)
     event_class, tables = _tables(table)
     burst = _burst(settings, arrays, predictions)
     directions = sphere.pixel_directions(settings.nside)

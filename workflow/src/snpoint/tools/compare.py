@@ -21,17 +21,19 @@ def command(first: str, second: str, samples: int, seed: int) -> None:
     FIRST and SECOND are task/version, for example electron_direction/v0_raw electron_direction/v0.
     """
     from snpoint.data.contracts import PREDICTIONS
-    from snpoint.data.results import read_arrays
+    from snpoint.data.results import read_npz
     from snpoint.physics.comparison import compare
 
-    predictions = [read_arrays(_file(key), PREDICTIONS) for key in (first, second)]
+    predictions = [read_npz(_file(key), PREDICTIONS) for key in (first, second)]
     result = compare(predictions[0], predictions[1], samples=samples, seed=seed)
-    click.echo(f"{result['n']} common test events, 68% containment of the angular error (95% interval):")
-    for key, name in (("a", first), ("b", second)):
-        low, high = result["ci95_deg"][key]
-        click.echo(f"  {name:32s} {result['containment_68_deg'][key]:6.1f} deg ({low:.1f} to {high:.1f})")
-    low, high = result["difference_ci95_deg"]
-    click.echo(f"  {'difference':32s} {result['difference_deg']:6.1f} deg ({low:.1f} to {high:.1f})")
+    click.echo(f"{result.n} common test events, 68% containment of the angular error (95% interval):")
+    click.echo(_line(first, result.first_deg, *result.first_ci95_deg))
+    click.echo(_line(second, result.second_deg, *result.second_ci95_deg))
+    click.echo(_line("difference", result.difference_deg, result.low_deg, result.high_deg))
+
+
+def _line(name: str, value: float, low: float, high: float) -> str:
+    return f"  {name:32s} {value:6.1f} deg ({low:.1f} to {high:.1f})"
 
 
 def _file(key: str) -> Path:
