@@ -87,6 +87,12 @@ def test_few_or_extreme_events_still_give_a_density(cosines: list[float]) -> Non
     assert np.sum(row * np.diff(EDGES)) == pytest.approx(1, abs=1e-9)
 
 
+def test_a_few_reversed_events_make_no_spike() -> None:
+    rng = np.random.default_rng(4)
+    found = likelihood.fit_mixture(np.concatenate([vmf_cosines(120, 2.0, rng), [-0.999, -0.998, -0.9999]]))
+    assert found.backward_kappa <= found.forward_kappa < 5
+
+
 def test_rows_integrate_to_one_and_keep_the_floor() -> None:
     sharp = likelihood.Mixture(1.0, 500.0, 0.0, 0.0)
     row = likelihood.table_row(sharp, EDGES, 1e-3)
@@ -123,7 +129,7 @@ def test_stage_writes_its_contract_and_recovers_the_truth(tmp_path: Path) -> Non
     assert best - 0.03 < checks["test"]["ES"]["mean_log_likelihood"] < best + 0.01
     plots = tmp_path / "likelihood" / "plots"
     assert {path.name for path in plots.iterdir()} == {
-        f"{stem}.{suffix}" for stem in ("rows_es", "angle_es") for suffix in ("png", "csv")
+        f"{stem}.{suffix}" for stem in ("tables_and_events_es", "density_by_angle_es") for suffix in ("png", "csv")
     }
 
 

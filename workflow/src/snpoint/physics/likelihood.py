@@ -5,7 +5,9 @@ tail confused), and an isotropic share,
 
     p(c) = f vMF(c; kf) + b vMF(-c; kb) + (1 - f - b)/2,    vMF(c; k) = k/(2 sinh k) exp(k c).
 
-The shares and concentrations are the maximum-likelihood ones, found by expectation-maximization.
+The shares and concentrations are the maximum-likelihood ones, found by expectation-maximization, with kb <= kf: an
+event whose ends are confused has the axis no better than one whose ends are right, and a handful of reversed events
+must not make a spike.
 """
 
 from __future__ import annotations
@@ -131,7 +133,7 @@ def fit_mixture(cosines: Floats, iterations: int = 3000, tolerance: float = 1e-9
     cosines = np.clip(np.asarray(cosines, np.float64), -1.0, 1.0)
     if cosines.size == 0:
         raise ValueError("a mixture needs at least one event")
-    shares, kappas = np.array([0.6, 0.2, 0.2]), [8.0, 4.0]
+    shares, kappas = np.array([0.6, 0.2, 0.2]), (8.0, 4.0)
     previous = -np.inf
     for _ in range(iterations):
         logs = np.stack(
@@ -142,14 +144,23 @@ def fit_mixture(cosines: Floats, iterations: int = 3000, tolerance: float = 1e-9
         norm = special.logsumexp(logs, axis=0)
         weights = np.exp(logs - norm)
         current = float(norm.mean())
-        totals = weights.sum(axis=1)
-        shares = totals / cosines.size
-        means = [float(weights[i] @ (sign * cosines) / max(totals[i], 1e-300)) for i, sign in enumerate((1.0, -1.0))]
-        kappas = [concentration(mean) for mean in means]
+        shares = weights.sum(axis=1) / cosines.size
+        kappas = _concentrations(weights, cosines)
         if current - previous < tolerance:
             break
         previous = current
     return Mixture(float(shares[0]), kappas[0], float(shares[1]), kappas[1])
+
+
+def _concentrations(weights: Floats, cosines: Floats) -> tuple[float, float]:
+    """Best concentrations (forward, backward) for given weights (3, N); pooled where the backward one were larger."""
+    forward, backward = float(weights[0] @ cosines), -float(weights[1] @ cosines)
+    n_forward, n_backward = (max(float(total), 1e-300) for total in weights[:2].sum(axis=1))
+    kappas = concentration(forward / n_forward), concentration(backward / n_backward)
+    if kappas[1] <= kappas[0]:
+        return kappas
+    pooled = concentration((forward + backward) / (n_forward + n_backward))
+    return pooled, pooled
 
 
 def table_row(mixture: Mixture, cos_edges: Floats, min_pdf: float) -> Floats:

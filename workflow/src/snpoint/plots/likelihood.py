@@ -16,7 +16,7 @@ from snpoint.plots.canvas import COLORS, figure, style
 Floats = NDArray[np.float64]
 
 _HISTOGRAM_BINS = 40
-_COLUMNS = 4
+_COLUMNS = 3
 
 
 def bin_label(edges_mev: Floats, row: int) -> str:

@@ -178,6 +178,6 @@ def _write_plots(settings: LikelihoodSettings, each: _Class, folder: Path) -> No
     panels = plots.rows_with_data(
         each.tables, *each.of(CALIB), f"P(cos θ | E), {each.name}: tables and calibration events", angle
     )
-    write_figure(panels, folder / f"rows_{name}.png", numbers)
+    write_figure(panels, folder / f"tables_and_events_{name}.png", numbers)
     curves = plots.all_rows(each.tables, f"How sharply an {each.name} event points", angle)
-    write_figure(curves, folder / f"angle_{name}.png", numbers)
+    write_figure(curves, folder / f"density_by_angle_{name}.png", numbers)

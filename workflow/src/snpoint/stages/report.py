@@ -20,6 +20,7 @@ from snpoint import __version__, config, paths
 from snpoint.data.atomic import write_text
 from snpoint.data.registry import Row, version_row, write_registry
 from snpoint.data.results import read_json, read_predictions
+from snpoint.data.shards import SPLITS
 from snpoint.errors import ConfigError
 from snpoint.physics.angles import angle_deg
 from snpoint.physics.sphere import longitude_latitude_deg
@@ -109,7 +110,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _number(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
 def _percent(value: float | None) -> str:
@@ -179,11 +180,16 @@ def _pointing(name: str, link: Link) -> dict[str, Any]:
 
 
 def _dataset(name: str, link: Link) -> dict[str, Any]:
-    card, page = Path(paths.dataset_file("card.json", name)), Path(paths.dataset_file("card.html", name))
+    path, page = Path(paths.dataset_file("card.json", name)), Path(paths.dataset_file("card.html", name))
+    card = read_json(path) if path.exists() else {}
+    counts, splits = card.get("counts", {}), card.get("splits", {})
     return {
         "name": name,
-        "card": read_json(card) if card.exists() else None,
+        "made": path.exists(),
         "page": link(page) if page.exists() else None,
+        "counts": {key: counts.get(key) for key in ("images", "asked", "selected")},
+        "splits": {split: splits.get(split, {}).get("n") for split in SPLITS},
+        "interactions": card.get("interactions", {}),
     }
 
 
