@@ -1,0 +1,182 @@
+"""Datasets: selection, the split by event, and the card."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_shards import shard_arrays
+
+from snpoint.data.shards import load_dataset, read_split, write_shard
+from snpoint.errors import ConfigError, DataError
+from snpoint.physics.splitting import assign_split, choose_events
+from snpoint.physics.summary import isotropy
+from snpoint.plots import dataset as plots
+from snpoint.settings import DatasetSettings, Selection, Split
+from snpoint.stages import dataset
+
+SHARES = (0.7, 0.1, 0.1, 0.1)
+UIDS = np.arange(50_000, dtype=np.uint64) + np.uint64(1 << 44)
+
+
+def recipe(seed=1, shares=SHARES, min_planes=1, min_tps=1, truth=True, events=None):
+    split = Split(**dict(zip(("train", "val", "calib", "test"), shares, strict=True)))
+    selection = Selection(min_planes=min_planes, min_tps_per_plane=min_tps, require_truth=truth)
+    return DatasetSettings(seed=seed, split=split, selection=selection, events=events)
+
+
+@pytest.fixture(autouse=True)
+def unrendered(request, monkeypatch):
+    """Rendering the figures takes seconds; only the test of the page does it."""
+    if "page_needs" not in request.node.name:
+        monkeypatch.setattr(plots, "png_uri", lambda _: "data:image/png;base64,")
+
+
+def write(folder, *shards):
+    paths = [folder / "image" / f"shard_s_{number:04d}.npz" for number in range(len(shards))]
+    for path, arrays in zip(paths, shards, strict=True):
+        write_shard(path, arrays)
+    return paths
+
+
+def make(folder, shards, **changes):
+    """Run the stage; gives the split as event -> split, and the card."""
+    out = folder / "dataset"
+    files = {"split": out / "split.npz", "card": out / "card.json", "page": out / "card.html"}
+    dataset.run(recipe(**changes), shards=shards, **files)
+    split = read_split(files["split"])
+    return dict(zip(split["event_uid"].tolist(), split["split"].tolist(), strict=True)), json.loads(
+        files["card"].read_text()
+    )
+
+
+def test_shares_are_met():
+    found = np.bincount(assign_split(UIDS, 1, SHARES), minlength=4) / len(UIDS)
+    np.testing.assert_allclose(found, SHARES, atol=0.006)
+
+
+def test_share_of_zero_gets_nothing_and_of_one_everything():
+    assert set(assign_split(UIDS, 1, (0.0, 0.0, 0.0, 1.0)).tolist()) == {3}
+    assert set(assign_split(UIDS, 1, (1.0, 0.0, 0.0, 0.0)).tolist()) == {0}
+    assert set(assign_split(UIDS, 1, (0.5, 0.0, 0.5, 0.0)).tolist()) == {0, 2}
+
+
+def test_split_depends_on_the_seed_alone():
+    np.testing.assert_array_equal(assign_split(UIDS, 1, SHARES), assign_split(UIDS[::-1], 1, SHARES)[::-1])
+    differs = assign_split(UIDS, 1, SHARES) != assign_split(UIDS, 2, SHARES)
+    assert differs.mean() == pytest.approx(1 - sum(share**2 for share in SHARES), abs=0.02)
+
+
+@settings(max_examples=30, deadline=None)
+@given(count=st.integers(0, 300), more=st.integers(0, 300), seed=st.integers(0, 2**32 - 1))
+def test_choosing_more_events_drops_none(count, more, seed):
+    few, many = choose_events(UIDS[:400], seed, count), choose_events(UIDS[:400], seed, count + more)
+    assert few.sum() == count
+    assert not (few & ~many).any()
+
+
+def test_choice_takes_the_same_share_of_every_split():
+    split, chosen = assign_split(UIDS, 5, SHARES), choose_events(UIDS, 5, 20_000)
+    for number in range(4):
+        assert chosen[split == number].mean() == pytest.approx(0.4, abs=0.03)
+
+
+def test_isotropic_labels_pass_and_others_do_not():
+    rng = np.random.default_rng(4)
+    directions = rng.normal(size=(20_000, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    assert isotropy(directions)["largest_pull"] < 4
+    directions[:, 0] = np.abs(directions[:, 0])
+    assert isotropy(directions)["largest_pull"] > 50
+    assert isotropy(np.full((5, 3), np.nan)) is None
+
+
+def test_adding_a_file_moves_no_event(tmp_path):
+    shards = write(tmp_path, *(shard_arrays(60, first_event=1000 * k) for k in range(3)))
+    before, _ = make(tmp_path, shards[1:])
+    after, _ = make(tmp_path, shards)
+    assert len(before) == 120
+    assert {uid: after[uid] for uid in before} == before
+
+
+def test_card_counts_what_is_there(tmp_path):
+    shards = write(tmp_path, shard_arrays(60), shard_arrays(40, first_event=1000, truth=False))
+    split, card = make(tmp_path, shards)
+    assert card["counts"] == {
+        "images": 100,
+        "without_truth": 40,
+        "too_few_planes": 0,
+        "passed": 60,
+        "asked": None,
+        "selected": 60,
+    }
+    assert [row["selected"] for row in card["shards"]] == [60, 0]
+    assert sum(part["n"] for part in card["splits"].values()) == 60
+    assert card["splits"]["train"]["n"] == list(split.values()).count(0)
+    assert card["interactions"] == {"ES": 60}
+    assert sum(volume["n"] for volume in card["volumes"]) == 60
+    assert card["labels"]["mean_abs_error"] == pytest.approx(1 / np.sqrt(12 * 60), abs=1e-6)
+    assert sum(card["energy_true_mev"]["histogram"]["counts"]) == 60
+
+
+def test_selection_asks_for_planes_of_the_main_cluster(tmp_path):
+    arrays = shard_arrays(200)
+    arrays["in_main"] = (np.arange(len(arrays["tick"])) % 2).astype(np.uint8)
+    main = np.array(
+        [arrays["in_main"][a:b].sum() for a, b in zip(arrays["offsets"][:-1], arrays["offsets"][1:], strict=True)]
+    )
+    expected = arrays["event_uid"][(main.reshape(-1, 3) >= 2).all(axis=1)]
+    split, card = make(tmp_path, write(tmp_path, arrays), min_planes=3, min_tps=2)
+    assert set(split) == set(expected.tolist())
+    assert card["planes_found"]["selected"]["on 3 planes"] == 1.0
+    assert card["planes_found"]["before_selection"]["on 3 planes"] == pytest.approx(len(expected) / 200)
+
+
+def test_more_than_asked_is_cut_and_fewer_are_shown(tmp_path):
+    shards = write(tmp_path, shard_arrays(100))
+    cut, card = make(tmp_path, shards, events=30)
+    assert len(cut) == card["counts"]["selected"] == 30
+    everything, card = make(tmp_path, shards, events=500)
+    assert (card["counts"]["asked"], card["counts"]["selected"]) == (500, 100)
+    assert {uid: everything[uid] for uid in cut} == cut
+    assert "400 missing" in (tmp_path / "dataset" / "card.html").read_text()
+
+
+def test_data_without_truth_make_a_dataset(tmp_path):
+    _, card = make(tmp_path, write(tmp_path, shard_arrays(10, truth=False)), truth=False, shares=(0.0, 0.0, 0.0, 1.0))
+    assert card["labels"] is None
+    assert card["energy_true_mev"] is None
+    assert card["splits"]["test"]["n"] == 10
+    assert len(load_dataset(tmp_path / "dataset" / "split.npz")) == 10
+
+
+def test_page_needs_no_other_file(tmp_path):
+    make(tmp_path, write(tmp_path, shard_arrays(30)))
+    page = (tmp_path / "dataset" / "card.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+def test_empty_selection_says_what_removed_the_images(tmp_path):
+    shards = write(tmp_path, shard_arrays(30, truth=False))
+    with pytest.raises(DataError, match=r"split\.npz: no image is left of 30: 30 removed by selection\.require_truth"):
+        make(tmp_path, shards)
+    shards = write(tmp_path, shard_arrays(30))
+    with pytest.raises(DataError, match=r"30 by selection\.min_planes = 3 \(min_tps_per_plane = 99\)"):
+        make(tmp_path, shards, min_planes=3, min_tps=99)
+    assert not (tmp_path / "dataset").exists()
+
+
+def test_event_in_two_shards_is_named(tmp_path):
+    shards = write(tmp_path, shard_arrays(30), shard_arrays(30, first_event=20))
+    with pytest.raises(
+        DataError, match=r"10 events are in the dataset twice, such as run 7, subrun 0, event 2\d, also in shard_s_0000"
+    ):
+        make(tmp_path, shards)
+
+
+def test_shares_must_add_up(tmp_path):
+    with pytest.raises(ConfigError, match=r"dataset\.split: shares .* add up to 0\.9"):
+        make(tmp_path, write(tmp_path, shard_arrays(30)), shares=(0.6, 0.1, 0.1, 0.1))
