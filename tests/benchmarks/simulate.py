@@ -41,9 +41,8 @@ def main() -> None:
         start = time.perf_counter()
         trees = simulate_chunk(settings(events, standalone), "benchmark", 0)
         seconds = time.perf_counter() - start
-        sys.stdout.write(
-            f"{name} standalone noise: {events / seconds:.0f} events/s ({len(trees['tps']['Event']) / events:.0f} TPs/event)\n"
-        )
+        rate, size = events / seconds, len(trees["tps"]["Event"]) / events
+        sys.stdout.write(f"{name} standalone noise: {rate:.0f} events/s ({size:.0f} TPs/event)\n")
 
 
 if __name__ == "__main__":

@@ -85,36 +85,33 @@ def new_charge(detector: Detector, rows: int) -> Charge:
 @compiled()
 def find_volume(volumes: FloatArray, x: float, y: float, z: float) -> int:
     """Index of the drift volume that holds a point; -1 outside all of them."""
-    for index in range(volumes.shape[0]):
-        v = volumes[index]
-        if v[0] <= x < v[1] and v[2] <= y < v[3] and v[4] <= z < v[5]:
-            return index
+    for k in range(volumes.shape[0]):
+        across = volumes[k, 2] <= y < volumes[k, 3] and volumes[k, 4] <= z < volumes[k, 5]
+        if across and volumes[k, 0] <= x < volumes[k, 1]:
+            return k
     return -1
 
 
-@compiled()
-def nearest_wire(wire: FloatArray, y: float, z: float) -> int:
+@compiled(inline="always")
+def nearest_wire(wires: FloatArray, volume: int, plane: int, y: float, z: float) -> int:
     """APA-local channel of the nearest wire; -1 beyond the last one."""
-    n = int(wire[4])
-    index: int = math.floor(wire[0] * y + wire[1] * z + wire[2] - wire[3] + 0.5)
-    if wire[5] > 0.0:
+    first, n = wires[volume, plane, 3], int(wires[volume, plane, 4])
+    value = wires[volume, plane, 0] * y + wires[volume, plane, 1] * z + wires[volume, plane, 2] - first
+    index: int = math.floor(value + 0.5)
+    if wires[volume, plane, 5] > 0.0:
         index %= n
-    elif index < 0 or index >= n:
-        return -1
-    return int(wire[3]) + index
+    return int(first) + index if 0 <= index < n else -1
 
 
-@compiled()
-def add_charge(
-    channel: int, tick: int, origin: int, electrons: float, mev: float, point: FloatArray, charge: Charge
-) -> None:
-    """Add charge to its row; a new row is opened where there is none."""
+@compiled(inline="always")  # as a call it costs more than the rest of the drift together
+def row_of(channel: int, tick: int, origin: int, charge: Charge) -> int:
+    """Row of this channel, tick and origin; a new one is opened where there is none, -1 if there is no room."""
     counts = charge.counts
     slot = charge.slots[channel] - 1
     if slot < 0:
         if counts[SLOTS] >= charge.cells.shape[0]:
             counts[FULL] = 1
-            return
+            return -1
         slot = counts[SLOTS]
         counts[SLOTS] += 1
         charge.slots[channel] = slot + 1
@@ -122,37 +119,34 @@ def add_charge(
     if row < 0:
         if counts[ROWS] >= charge.keys.shape[0]:
             counts[FULL] = 1
-            return
+            return -1
         row = counts[ROWS]
         counts[ROWS] += 1
         charge.cells[slot, tick, origin] = row + 1
         charge.keys[row, 0], charge.keys[row, 1], charge.keys[row, 2] = channel, tick, origin
-        charge.amounts[row] = 0.0
-    amounts = charge.amounts[row]
-    amounts[NE] += electrons
-    amounts[MEV] += mev
-    for axis in range(3):
-        amounts[X_NE + axis] += electrons * point[axis]
+        for column in range(5):
+            charge.amounts[row, column] = 0.0
+    return int(row)
 
 
 @compiled()
 def drift_deposits(deposits: FloatArray, classes: IntArray, state: State, layout: Layout, charge: Charge) -> None:
     """Drift all deposits of an event to the wires. Deposits outside the drift volumes are lost."""
     per_cm, at_anode, tick_us = layout.drift[0], layout.drift[1], layout.drift[2]
-    n_ticks = charge.cells.shape[1]
+    n_ticks, amounts = charge.cells.shape[1], charge.amounts
     for k in range(deposits.shape[0]):
-        point = deposits[k, :3]
-        index = find_volume(layout.volumes, point[0], point[1], point[2])
-        if index < 0:
+        x, y, z = deposits[k, 0], deposits[k, 1], deposits[k, 2]
+        volume = find_volume(layout.volumes, x, y, z)
+        if volume < 0:
             continue
-        line = per_cm * abs(point[0]) + at_anode
+        line = per_cm * abs(x) + at_anode
         time_us = max(line, 0.0) * tick_us
         mev = deposits[k, 3] / POINTS_PER_DEPOSIT
         electrons = mev * ELECTRONS_PER_MEV * math.exp(-time_us / LIFETIME_US)
         across = math.sqrt(2.0 * TRANSVERSE_CM2_US * time_us)
         along = math.sqrt(2.0 * LONGITUDINAL_CM2_US * time_us) * per_cm
         origin = MAIN if classes[k] == 0 else DAUGHTER
-        base = int(layout.volumes[index, CHANNEL_BASE])
+        base = int(layout.volumes[volume, CHANNEL_BASE])
         for _ in range(POINTS_PER_DEPOSIT):
             dy, dz = normal_pair(state)
             dt, _unused = normal_pair(state)
@@ -160,9 +154,14 @@ def drift_deposits(deposits: FloatArray, classes: IntArray, state: State, layout
             if tick < 0 or tick >= n_ticks:
                 continue
             for plane in range(3):
-                local = nearest_wire(layout.wires[index, plane], point[1] + across * dy, point[2] + across * dz)
-                if local >= 0:
-                    add_charge(base + local, tick, origin, electrons, mev, point, charge)
+                local = nearest_wire(layout.wires, volume, plane, y + across * dy, z + across * dz)
+                row = row_of(base + local, tick, origin, charge) if local >= 0 else -1
+                if row >= 0:
+                    amounts[row, NE] += electrons
+                    amounts[row, MEV] += mev
+                    amounts[row, X_NE] += electrons * x
+                    amounts[row, Y_NE] += electrons * y
+                    amounts[row, Z_NE] += electrons * z
 
 
 @compiled()

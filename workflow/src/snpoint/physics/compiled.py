@@ -2,13 +2,14 @@
 
 numba notices a change of the file a function stands in, but not of the constants and functions it takes from
 other files: those are frozen into the compiled code. The folder of the compiled code is therefore named after a
-digest of all sources of this package, and a changed constant anywhere means a new folder.
+digest of all sources behind it, and a changed constant in any of them means a new folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,10 +27,18 @@ def compiled(**options: Any) -> Callable[[_F], _F]:
 
 
 def _digest(folder: Path) -> str:
-    """Digest of the sources in a folder."""
-    sources = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        sources.update(path.name.encode() + b"\0" + path.read_bytes())
+    """Digest of the modules with compiled functions and of all modules of the folder that these import."""
+    texts = {path.stem: path.read_bytes() for path in folder.glob("*.py")}
+    found: set[str] = set()
+    waiting = {name for name, text in texts.items() if b"snpoint.physics.compiled import" in text}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        imported = {match.decode() for match in re.findall(rb"snpoint\.physics\.(\w+)", texts[name])}
+        waiting |= (imported & texts.keys()) - found
+    sources = hashlib.sha256(numba.__version__.encode())
+    for name in sorted(found):
+        sources.update(name.encode() + b"\0" + texts[name])
     return sources.hexdigest()[:16]
 
 
