@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 def inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work inside a copy of the project, with nothing remembered from other tests."""
     monkeypatch.chdir(project)
-    caches = (config.merged, config._load, config.sample_files)
+    caches = (config.merged, config._validated_file, config.sample_files)
     for cached in caches:
         cached.cache_clear()
     yield project

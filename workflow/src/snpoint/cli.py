@@ -15,6 +15,7 @@ import click
 from snpoint import __version__, config, paths, provenance
 from snpoint.commands import COMMANDS, Command, Option
 from snpoint.errors import InputMissingError, SnpointError
+from snpoint.settings import ReportSettings
 
 log = logging.getLogger("snpoint")
 
@@ -99,12 +100,14 @@ def run_stage(stage: str, command: Command, settings: Any, values: dict[str, Any
     for path in inputs:
         if not path.exists():
             raise InputMissingError(f"{path} does not exist; it is an input of {stage}")
+    if isinstance(settings, ReportSettings):  # it finds its inputs by the names in its settings
+        found = map(Path, config.report_files(settings, values["page"].stem))
+        inputs = [path for path in found if path.exists()]
     given = {option.name: values[option.name] for option in command.options if values[option.name] is not None}
     given |= {option.name: list(values[option.name]) for option in command.options if option.kind == "inputs"}
     record = paths.provenance(outputs[0], stage)
     with provenance.recorded(record, stage, settings, inputs, outputs):
         importlib.import_module(f"snpoint.stages.{stage}").run(settings, **given)
-    log.info("wrote %s", ", ".join(map(str, outputs)))
 
 
 def _paths(option: Option, values: dict[str, Any], kinds: tuple[str, ...]) -> list[Path]:
@@ -115,16 +118,20 @@ def _paths(option: Option, values: dict[str, Any], kinds: tuple[str, ...]) -> li
 
 
 def start_logging(stage: str, file: Path | None) -> None:
-    """Log to stderr, each line with the stage's name, and to ``file`` with the time."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    handlers[0].setFormatter(logging.Formatter(f"[{stage}] %(message)s"))
+    """Log to stderr, each line with the stage's name, and to ``file`` with the time and the exact command."""
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(logging.Formatter(f"[{stage}] %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[screen], force=True)
+    log.setLevel(logging.INFO)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
-        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
-    log.setLevel(logging.INFO)
-    log.info("command: snpoint %s", " ".join(sys.argv[1:]))
+        handler = logging.FileHandler(file, mode="w", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.root.addHandler(handler)
+        # on the screen it would bury the progress: settings are a page of JSON
+        handler.handle(
+            log.makeRecord(log.name, logging.INFO, __file__, 0, f"command: {provenance.command()}", (), None)
+        )
 
 
 def main() -> None:

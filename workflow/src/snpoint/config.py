@@ -149,6 +149,11 @@ def report_inputs(page: str) -> list[str]:
     shown_here = report_settings(page)
     for sample in {sample for dataset in shown_here.datasets for sample in load_dataset(dataset).samples}:
         chunk_names(sample)
+    return report_files(shown_here, page)
+
+
+def report_files(shown_here: settings.ReportSettings, page: str) -> list[str]:
+    """The results behind the names that a report page shows."""
     files = [paths.dataset_file("card.json", dataset) for dataset in shown_here.datasets]
     for key in shown_here.versions:
         task, version = key.split("/", 1)
@@ -313,8 +318,14 @@ def _file(folder: str, name: str) -> Path:
 
 
 @cache
+def _validated_file(folder: str, name: str) -> Described:
+    return validated(FOLDERS[folder], merged(folder, name), str(_file(folder, name)))
+
+
 def _load(folder: str, name: str, model: type[T]) -> T:
-    return validated(model, merged(folder, name), str(_file(folder, name)))
+    content = _validated_file(folder, name)
+    assert isinstance(content, model)  # noqa: S101 -- for the type checker
+    return content
 
 
 def _put(values: dict[str, Any], change: str) -> None:

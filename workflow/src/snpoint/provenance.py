@@ -109,6 +109,39 @@ def read(record: Path) -> dict[str, Any] | None:
     return content
 
 
+def is_running(record: dict[str, Any]) -> bool:
+    """Whether the process behind a ``running`` record may still be at work.
+
+    On this host its number must be in use, by a process that is not younger than the record; of other hosts nothing
+    can be known.
+    """
+    if record["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(record["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    born = _born(record["pid"])
+    return born is None or born <= datetime.fromisoformat(record["started"]).timestamp() + 60
+
+
+def _born(pid: int) -> float | None:
+    """When a process of this host was started (Unix time); None where the system does not say."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def command() -> str:
+    """The command line of this process, ready to be pasted into a shell."""
+    return shlex.join(["snpoint", *sys.argv[1:]])
+
+
 def _header(stage: str, settings: Section, inputs: Iterable[Path]) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
@@ -116,7 +149,7 @@ def _header(stage: str, settings: Section, inputs: Iterable[Path]) -> dict[str, 
         "state": "running",
         "settings": settings.model_dump(mode="json"),
         "inputs": {str(path): fingerprint(path) for path in inputs},
-        "command": shlex.join(["snpoint", *sys.argv[1:]]),
+        "command": command(),
         "code": {"snpoint": __version__, **_git()},
         "packages": _packages(),
         "python": platform.python_version(),
