@@ -115,16 +115,19 @@ def test_window_holds_the_cluster_and_what_is_around_it(cc):
 
 
 def test_window_takes_only_the_side_of_the_cluster(clusters):
+    # X channels 2079 and 2080 are neighbors in number only: they look at opposite sides of the APA.
     table = read_table(clusters["es"], CLUSTER_TABLE)
-    before = len(built(table)["tick"])
     main = (table["is_main"] == 1) & (table["plane"] == 2)
-    copy = {key: values[main].copy() for key, values in table.items()}
-    copy |= {"is_main": np.zeros(main.sum(), np.uint8), "link_id": np.full(main.sum(), -1, np.int32)}
-    copy["channel"] = copy["channel"] - 480 * copy["face"].astype(np.int32)
-    copy["face"] = -copy["face"]
-    more = {key: np.concatenate([table[key], copy[key]]) for key in table}
-    order = np.argsort(more["event_uid"], kind="stable")
-    assert len(built({key: values[order] for key, values in more.items()})["tick"]) == before
+    table = {key: values[main].copy() for key, values in table.items()}
+    base = 2560 * table["apa"].astype(np.int32)
+    table |= {"channel": base + 2079, "face": np.full(len(base), -1, np.int8)}
+    other = table | {"is_main": np.zeros(len(base), np.uint8), "link_id": np.full(len(base), -1, np.int32)}
+    for channel, face, added in ((2078, -1, len(base)), (2080, 1, 0)):
+        other |= {"channel": base + channel, "face": np.full(len(base), face, np.int8)}
+        both = {key: np.concatenate([table[key], other[key]]) for key in table}
+        order = np.argsort(both["event_uid"], kind="stable")
+        arrays = built({key: values[order] for key, values in both.items()}, window_ticks=1024)
+        assert len(arrays["tick"]) == len(base) + added
 
 
 def test_missing_plane_is_empty_and_without_collection_cluster_there_is_no_image(clusters):
