@@ -23,7 +23,7 @@ def toy_arrays(n: int, seed: int = 1, length_cm: float = 4.0, blips: bool = True
     tps, offsets = [], [0]
     for direction in directions:
         track = direction * np.arange(-length_cm / 2, length_cm / 2, 0.05)[:, None]
-        spots = direction * (length_cm / 2 + 1.5) + rng.normal(0, 0.2, (2, 3)) if blips else np.empty((0, 3))
+        spots = direction * (length_cm / 2 + 2.0) + rng.normal(0, 0.2, (2, 3)) if blips else np.empty((0, 3))
         for gradient in GRADIENTS:
             rows = _tps(track, gradient, True, x_per_time) + _tps(spots, gradient, False, x_per_time)
             tps += rows

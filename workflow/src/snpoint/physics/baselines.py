@@ -38,6 +38,8 @@ _PULSE_VARIANCE_TICKS2 = 14.0
 """Variance of the pulse of a point-like charge [ticks^2]; what a TP has beyond it is track."""
 _CHANNEL_VARIANCE = 1.0 / 12.0
 """Variance of a uniform position within one channel."""
+_BLIP_DISTANCE_CM = 2.0
+"""TPs off the main cluster but closer to its centroid are mostly pieces of the track, not blips."""
 
 
 def isotropic(n: int, seed: int) -> Floats:
@@ -79,14 +81,16 @@ def principal_axis(arrays: Arrays) -> Floats:
 
 
 def blip_vote(arrays: Arrays, axis: Floats) -> Floats:
-    """On which end of the axis the blips lie: sum of charge times projection, for each image.
+    """On which end of the axis the blips lie: sum of ADC times projection, for each image.
 
-    An electron radiates forward, so the deposits off the main cluster lie ahead of it more often than behind.
+    An electron radiates forward, so the deposits off the main cluster lie ahead of it more often than behind. Planes
+    are summed as they are: X has four times the ADC per MeV of A and B, and the cleaner blips (bipolar induction
+    pulses break tracks along the drift into pieces, which look like blips at both ends).
 
     Parameters
     ----------
     arrays : mapping
-        As for `principal_axis`; TPs with ``in_main`` = 0 are the blips.
+        As for `principal_axis`; TPs with ``in_main`` = 0, far enough from the main cluster, are the blips.
     axis : ndarray, shape (N, 3)
 
     Returns
@@ -95,18 +99,15 @@ def blip_vote(arrays: Arrays, axis: Floats) -> Floats:
         Positive if the vote is for ``axis``, negative against; 0 without blips.
     """
     main = _main(arrays)
-    charge, x, w, _ = _moments(arrays, main)
-    segment, x_tp, w_tp, charge_tp = _coordinates(arrays)
+    charge, mean_x, mean_w, _ = _moments(arrays, main)
+    segment, x, w, adc = _coordinates(arrays)
+    dx, dw = x - mean_x.ravel()[segment], w - mean_w.ravel()[segment]
+    blip = ~main & (charge.ravel()[segment] > 0) & (np.hypot(dx, dw) > _BLIP_DISTANCE_CM)
     # The axis as the plane sees it: its components along x and along the wire coordinate.
-    along_x = np.repeat(np.nan_to_num(axis[:, :1]), 3, axis=1).ravel()
-    along_w = (np.nan_to_num(axis) @ _wire_vectors().T).ravel()
-    blip = ~main & (charge.ravel()[segment] > 0)
-    segment = segment[blip]
-    projection = (x_tp[blip] - x.ravel()[segment]) * along_x[segment]
-    projection += (w_tp[blip] - w.ravel()[segment]) * along_w[segment]
-    # Charge in units of the plane's main cluster: planes differ in ADC per MeV.
-    share = charge_tp[blip] / charge.ravel()[segment]
-    return np.asarray(np.bincount(segment // 3, share * projection, minlength=len(axis)), np.float64)
+    known = np.nan_to_num(axis)
+    along_x, along_w = np.repeat(known[:, 0], 3), (known @ _wire_vectors().T).ravel()
+    vote = np.where(blip, adc * (dx * along_x[segment] + dw * along_w[segment]), 0.0)
+    return np.asarray(np.bincount(segment // 3, vote, minlength=len(axis)), np.float64)
 
 
 def principal_axis_blip_vote(arrays: Arrays, seed: int) -> tuple[Floats, Floats]:
