@@ -48,11 +48,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project with the repository's configuration, as working directory."""
     shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
-    for function in (config.merged, config._load):
-        function.cache_clear()
+    _forget_configuration()
     yield tmp_path
-    for function in (config.merged, config._load):
-        function.cache_clear()
+    _forget_configuration()
+
+
+def _forget_configuration() -> None:
+    """Empty the caches: they are keyed by name, and each test has its own files."""
+    for function in vars(config).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
 
 
 @pytest.fixture
@@ -118,6 +123,17 @@ def test_page_shows_the_numbers_and_both_baselines(trained: Path) -> None:
     page, _, _ = run(trained)
     for text in ("45.2", "43.5", "47.0", "111.1", "81.5", "17.0%", "The network leans most on plane X.", "7.2", "210"):
         assert text in page, text
+
+
+def test_chart_makes_room_for_the_worst_baseline(trained: Path) -> None:
+    metrics = json.loads(json.dumps(METRICS))
+    metrics["baselines"]["principal_axis_blip_vote"]["containment_68_deg"] = 129.8
+    write_json(trained / "results/electron_direction/v0/evaluate/metrics.json", metrics)
+    page, _, _ = run(trained)
+    box = float(re.search(r'viewBox="0 0 ([0-9.]+)', page)[1])
+    drawn = [float(x) for x in re.findall(r'(?:<circle cx="|<path d="M |x2=")\s*([0-9.]+)', page)]
+    assert max(drawn) < box
+    assert ">140</text>" in page
 
 
 def test_every_link_of_the_page_is_relative_and_leads_somewhere(trained: Path) -> None:

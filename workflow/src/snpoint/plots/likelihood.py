@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from snpoint.physics.likelihood import Tables
@@ -103,6 +104,9 @@ def all_rows(tables: Tables, title: str, angle: str) -> Figure:
         xticks=range(0, 181, 30),
         title=title,
     )
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(title="reconstructed energy", ncols=2)
     return canvas
 

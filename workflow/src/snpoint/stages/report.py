@@ -39,7 +39,6 @@ _PLOTTED = ("evaluate", "likelihood", "interpret")
 _INTERACTIONS = {0: "background", 1: "ES", 2: "CC"}
 _EVENTS_SHOWN = 25
 PLANE_X = 2
-AXIS_MAX_DEG = 120.0
 
 Link = Callable[[str | Path], str]
 
@@ -53,25 +52,22 @@ def run(
     def link(target: str | Path) -> str:
         return Path(os.path.relpath(target, page.parent)).as_posix()
 
-    html = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            kind=page.stem,
-            title="Supernova pointing" if page.stem == "index" else "Supernova pointing: real files",
-            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            code=__version__,
-            rows=rows,
-            chart=_chart(rows),
-            axis_max=AXIS_MAX_DEG,
-            versions=[_version(row, link) for row in rows],
-            pointings=[_pointing(name, link) for name in settings.pointings],
-            datasets=[_dataset(name, link) for name in settings.datasets],
-            predictions=[_prediction(name, link) for name in settings.predictions],
-            links=_page_links(page, registry_csv, link),
-        )
-    )
-    write_text(page, html)
+    chart = _chart(rows)
+    content = {
+        "kind": page.stem,
+        "title": "Supernova pointing" if page.stem == "index" else "Supernova pointing: real files",
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "code": __version__,
+        "rows": rows,
+        "chart": chart,
+        "axis_max": _axis_max_deg(chart),
+        "versions": [_version(row, link) for row in rows],
+        "pointings": [_pointing(name, link) for name in settings.pointings],
+        "datasets": [_dataset(name, link) for name in settings.datasets],
+        "predictions": [_prediction(name, link) for name in settings.predictions],
+        "links": _page_links(page, registry_csv, link),
+    }
+    write_text(page, _environment().get_template("report.html.j2").render(content))
     if registry_csv is not None and registry_json is not None:
         write_registry(registry_csv, registry_json, rows)
     done = sum(row["state"] == "evaluated" for row in rows)
@@ -133,6 +129,13 @@ def _chart(rows: list[Row]) -> list[Row]:
     """Versions with a result, sharpest first: what the chart of the headline draws."""
     done = [row for row in rows if row["containment_68_deg"] is not None]
     return sorted(done, key=lambda row: row["containment_68_deg"])
+
+
+def _axis_max_deg(chart: list[Row]) -> float:
+    """End of the chart's axis: a multiple of 20 deg, at least 120, beyond everything drawn."""
+    keys = ("containment_68_high_deg", "principal_axis_68_deg", "isotropic_68_deg")
+    drawn = [row[key] for row in chart for key in keys if row[key] is not None]
+    return 20.0 * np.ceil(max([120.0, *drawn]) / 20.0)
 
 
 def _existing(folder: str, names: tuple[str, ...], link: Link) -> list[tuple[str, str]]:
