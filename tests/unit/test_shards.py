@@ -6,6 +6,7 @@ import pytest
 from snpoint.data.shards import Events, load_dataset, read_shard, read_split, write_shard, write_split
 from snpoint.errors import DataError, InputMissingError
 from snpoint.physics.imaging import draw
+from snpoint.provenance import fingerprint
 
 
 def shard_arrays(n, first_event=0, seed=1, truth=True):
@@ -58,7 +59,9 @@ def dataset(tmp_path):
     uid = np.array([shards[s]["event_uid"][r] for s, r in zip(shard, row, strict=True)])
     split = np.resize([0, 0, 1, 2, 3], 25).astype(np.uint8)
     path = tmp_path / "dataset" / "split.npz"
-    write_split(path, {"shards": np.array(names), "shard": shard, "row": row, "event_uid": uid, "split": split})
+    arrays = {"shards": np.array(names), "shard": shard, "row": row, "event_uid": uid, "split": split}
+    arrays["shard_sha256"] = np.array([fingerprint(tmp_path / "image" / name)["sha256"] for name in names])
+    write_split(path, arrays)
     return path
 
 
@@ -152,7 +155,7 @@ def test_split_with_no_images_of_the_wanted_kind_is_empty(dataset, tmp_path):
 
 def test_shard_that_was_made_anew_is_refused(dataset):
     write_shard(dataset.parent.parent / "image" / "shard_b_0000.npz", shard_arrays(20, first_event=300))
-    with pytest.raises(DataError, match=r"shard_b_0000\.npz: not the shard that .* run the dataset stage again"):
+    with pytest.raises(DataError, match=r"shard_b_0000\.npz: is not the shard that .* run the dataset stage again"):
         load_dataset(dataset)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from snpoint.data import contracts
 from snpoint.data.atomic import write_npz
 from snpoint.physics.angles import random_directions
+from snpoint.provenance import fingerprint
 
 TICKS_PER_CM = 12.455
 GRADIENTS = np.array([[0.0, 1.2501, 1.7391], [0.0, 1.2501, -1.7391], [0.0, 0.0, 1 / 0.479]])
@@ -83,6 +84,7 @@ def write_toy_dataset(folder: Path, n: int, seed: int = 1, truth: bool = True) -
         {
             "format_version": np.array(contracts.FORMAT_VERSION, np.uint16),
             "shards": np.array(["shard_toy_0000.npz"]),
+            "shard_sha256": np.array([fingerprint(folder / "image" / "shard_toy_0000.npz")["sha256"]]),
             "shard": np.zeros(n, np.uint32),
             "row": np.arange(n, dtype=np.uint32),
             "event_uid": arrays["event_uid"],

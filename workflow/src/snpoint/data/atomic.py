@@ -79,6 +79,5 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
     for key, value in arrays.items():
         if np.asarray(value).dtype.hasobject:
             raise TypeError(f"{path}: array '{key}' holds Python objects")
-    with replacing(path) as temporary:
-        with temporary.open("wb") as stream:
-            np.savez(stream, **dict(arrays))
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **dict(arrays))

@@ -65,6 +65,7 @@ SHARD: dict[str, Array] = {
 SPLIT: dict[str, Array] = {
     "format_version": Array("u2", (), "1", 1, FORMAT_VERSION),
     "shards": Array("U", ("S",), "file names in the dataset's image folder"),
+    "shard_sha256": Array("U", ("S",), "checksums of the shards, so that data cannot change between stages"),
     "shard": Array("u4", N, "index into shards", 0),
     "row": Array("u4", N, "image of the shard", 0),
     "event_uid": Array("u8", N, "run << 44 | subrun << 32 | event"),
@@ -77,7 +78,7 @@ PREDICTIONS: dict[str, Array] = {
     "split": Array("u1", N, "0 train, 1 val, 2 calib, 3 test, 255 none", 0, 255),
     "direction_true": DIRECTION,
     "direction_pred": Array("f4", ("N", 3), "unit vector, detector frame", -1.0001, 1.0001, unit_vector=True),
-    "axis": Array("f4", ("N", 3), "principal axis of the image, unit vector", -1.0001, 1.0001, nan=True, unit_vector=True),
+    "axis": Array("f4", ("N", 3), "principal axis, unit vector", -1.0001, 1.0001, nan=True, unit_vector=True),
     "kappa": Array("f4", N, "vMF concentration; NaN where the loss has none", 0, nan=True),
     "head_probability": Array("f4", N, "probability of direction_pred against its opposite", 0.5, 1, nan=True),
     "energy_true_mev": Array("f4", N, "MeV, kinetic", 0, nan=True),
@@ -118,7 +119,9 @@ def validate(arrays: Mapping[str, np.ndarray], contract: Mapping[str, Array], wh
     """
     missing, unknown = sorted(contract.keys() - arrays.keys()), sorted(arrays.keys() - contract.keys())
     if missing or unknown:
-        raise DataError(f"{where}: missing keys {missing}, unknown keys {unknown}; written by another version of snpoint?")
+        raise DataError(
+            f"{where}: missing keys {missing}, unknown keys {unknown}; written by another version of snpoint?"
+        )
     axes: dict[str, int] = {}
     for key, expected in contract.items():
         _check_array(np.asarray(arrays[key]), expected, axes, f"{where}: '{key}'")
@@ -161,4 +164,6 @@ def _check_values(array: np.ndarray, expected: Array, where: str) -> None:
     if expected.unit_vector:
         norms = np.linalg.norm(array[finite.all(axis=-1)], axis=-1)
         if norms.size and np.abs(norms - 1).max() > 1e-3:
-            raise DataError(f"{where} holds a vector of length {norms[np.abs(norms - 1).argmax()]:.4f}, expected unit vectors")
+            raise DataError(
+                f"{where} holds a vector of length {norms[np.abs(norms - 1).argmax()]:.4f}, expected unit vectors"
+            )

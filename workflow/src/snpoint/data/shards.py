@@ -17,6 +17,7 @@ from snpoint.data.atomic import write_npz
 from snpoint.data.contracts import FORMAT_VERSION, SHARD, SPLIT, Array, validate
 from snpoint.data.results import read_npz
 from snpoint.errors import DataError
+from snpoint.provenance import fingerprint
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -149,6 +150,8 @@ def load_dataset(split_path: str | Path, splits: Iterable[str] | None = None) ->
         if number >= len(split["shards"]):
             raise DataError(f"{split_path}: names no shards; run the dataset stage again")
         path = folder / str(split["shards"][number])
+        if fingerprint(path)["sha256"] != split["shard_sha256"][number]:
+            raise DataError(f"{path}: is not the shard that {split_path} was made from; run the dataset stage again")
         rows = chosen[split["shard"][chosen] == number]
         parts.append(_part(read_shard(path), split, rows, path, split_path))
     return Events(**_joined(parts))

@@ -18,6 +18,7 @@ from snpoint.physics import summary
 from snpoint.physics.imaging import draw
 from snpoint.physics.splitting import assign_split, choose_events
 from snpoint.plots import dataset as plots
+from snpoint.provenance import fingerprint
 from snpoint.settings import DatasetSettings
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,9 @@ def _split_arrays(
     images: dict[str, np.ndarray], rows: np.ndarray, assigned: np.ndarray, shards: Sequence[Path]
 ) -> dict[str, np.ndarray]:
     arrays = {key: images[key][rows] for key in ("shard", "row", "event_uid")}
-    return arrays | {"split": assigned[rows], "shards": np.array([path.name for path in shards], dtype=str)}
+    names = np.array([path.name for path in shards], dtype=str)
+    checksums = np.array([fingerprint(path)["sha256"] for path in shards], dtype=str)
+    return arrays | {"split": assigned[rows], "shards": names, "shard_sha256": checksums}
 
 
 def _card(

@@ -36,11 +36,11 @@ def run(settings: SimulateSettings, *, sample: str, chunk: int, tpstream: Path) 
     OutputError
         The file cannot be written.
     """
-    _log.info("simulate: sample %s, chunk %d, %d events; compiling", sample, chunk, settings.events_per_chunk)
+    _log.info("sample %s, chunk %04d: %d events", sample, chunk, settings.events_per_chunk)
     trees = simulate_chunk(settings, sample, chunk, progress=_Progress())
     write_tpstream(tpstream, trees)
     _log.info(
-        "simulate: %s holds %d TPs, %d SimIDEs", tpstream, len(trees["tps"]["Event"]), len(trees["simides"]["Event"])
+        "%s holds %d TPs, %d SimIDEs", tpstream, len(trees["tps"]["Event"]), len(trees["simides"]["Event"])
     )
 
 
@@ -57,4 +57,4 @@ class _Progress:
         elif now - self._last > _EVERY_SECONDS or done == total:
             self._last = now
             rate = (done - 1) / max(now - self._start, 1e-9)
-            _log.info("simulate: %d of %d events, %.0f events/s", done, total, rate)
+            _log.info("%d of %d events, %.0f events/s", done, total, rate)
