@@ -38,6 +38,12 @@ def tiny_project(tmp_path: Path) -> Path:
     return shrink(copy_project(tmp_path / "project"))
 
 
+@pytest.fixture(scope="session")
+def make_tiny_project() -> Callable[[Path], Path]:
+    """A function that makes a `tiny_project` in a folder of its own, to share it between tests."""
+    return lambda folder: shrink(copy_project(folder))
+
+
 def copy_project(target: Path) -> Path:
     """Copy what belongs to a user (configs, profiles), link what belongs to the project (workflow)."""
     target.mkdir(parents=True)

@@ -3,7 +3,7 @@
 import os
 
 from snpoint import config as config_files
-from snpoint import paths
+from snpoint import paths, recovery
 from snpoint.errors import InputMissingError
 
 
@@ -14,6 +14,9 @@ wildcard_constraints:
     dataset=paths.NAME,
     pointing=paths.NAME,
     chunk=paths.CHUNK,
+
+
+recovery.remember_unfinished()
 
 
 def settings(stage, **fixed):

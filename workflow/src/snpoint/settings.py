@@ -29,7 +29,12 @@ class Section(BaseModel):
 
     def canonical(self) -> str:
         """The one string of these settings: JSON with sorted keys, equal for equal settings."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(", ", ": "))
+        return self.canonical_json(self.model_dump(mode="json"))
+
+    @staticmethod
+    def canonical_json(values: object) -> str:
+        """The same for settings that were read back from a record."""
+        return json.dumps(values, sort_keys=True, separators=(", ", ": "))
 
 
 class PerPlane(Section):
