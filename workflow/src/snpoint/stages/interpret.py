@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snpoint.data import contracts
 from snpoint.data.atomic import write_json, write_npz
@@ -56,13 +58,7 @@ def run(
     }
     contracts.validate(content, contracts.ATTRIBUTIONS, attributions)
     summary = summarize(errors, events.energy_true_mev, settings.bootstrap_samples, settings.seed)
-    version = attributions.parent.parent.name
-    bars = plots.containments(summary, "What each plane is worth to the network")
-    curves = plots.distributions(errors, "Angular error with one plane blank")
-    folder = attributions.parent / "plots"
-    write_figure(bars, folder / "plane_ablation.png", plots.containments_table(summary))
-    write_figure(curves, folder / "plane_ablation_errors.png", plots.distributions_table(errors))
-    write_pdf([plots.summary_page(summary["sentences"], f"Plane ablation of {version}"), bars, curves], report)
+    _write_figures(summary, errors, attributions.parent / "plots", report)
     write_json(interpretation, {"format_version": contracts.FORMAT_VERSION, **summary})
     write_npz(attributions, content)
     for sentence in summary["sentences"]:
@@ -81,3 +77,12 @@ def _test_events(settings: InterpretSettings, dataset: Path) -> Events:
         rng = np.random.default_rng(settings.seed)
         rows = np.sort(rng.choice(rows, settings.max_events, replace=False))
     return events.take(rows)
+
+
+def _write_figures(summary: dict[str, Any], errors_deg: NDArray[np.float32], folder: Path, report: Path) -> None:
+    bars = plots.containments(summary, "What each plane is worth to the network")
+    curves = plots.distributions(errors_deg, "Angular error with one plane blank")
+    write_figure(bars, folder / "plane_ablation.png", plots.containments_table(summary))
+    write_figure(curves, folder / "plane_ablation_errors.png", plots.distributions_table(errors_deg))
+    title = f"Plane ablation of {report.parent.parent.name}"
+    write_pdf([plots.summary_page(summary["sentences"], title), bars, curves], report)

@@ -51,13 +51,7 @@ def run(
     content = {
         "format_version": contracts.FORMAT_VERSION,
         "nside": settings.nside,
-        "burst": settings.burst,
-        "n_events": len(burst.rows),
-        "n_different_events": len(np.unique(burst.rows)),
-        "likelihood_class": event_class,
-        "likelihood_target": str(table["target"]),
-        "n_tables_fallback": int(tables.fallback.sum()),
-        "n_events_fallback": int(tables.fallback[tables.rows(burst.energies_mev)].sum()),
+        **_used(settings, burst, event_class, str(table["target"]), tables),
         "log_likelihood_over_isotropic": float(log_likelihood.max() - len(burst.rows) * np.log(0.5)),
         **_estimate(settings, probability, best, mean),
         **_truth(settings, probability, best, mean, burst.true_direction),
@@ -117,6 +111,20 @@ def _burst(settings: PointSettings, arrays: dict[str, NDArray[Any]], predictions
         raise DataError("point.direction is [0, 0, 0], which is no direction; give any other vector, or null")
     rng = np.random.default_rng(settings.seed)
     return physics.draw_burst(directions, neutrinos, energies, candidates, settings.n_events, direction, rng)
+
+
+def _used(
+    settings: PointSettings, burst: physics.Burst, event_class: str, target: str, tables: Tables
+) -> dict[str, Any]:
+    return {
+        "burst": settings.burst,
+        "n_events": len(burst.rows),
+        "n_different_events": len(np.unique(burst.rows)),
+        "likelihood_class": event_class,
+        "likelihood_target": target,
+        "n_tables_fallback": int(tables.fallback.sum()),
+        "n_events_fallback": int(tables.fallback[tables.rows(burst.energies_mev)].sum()),
+    }
 
 
 def _estimate(
