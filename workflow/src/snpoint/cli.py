@@ -87,7 +87,8 @@ def _parameter(option: Option) -> click.Parameter:
 
 def _callback(stage: str, command: Command) -> Callable[..., None]:
     def run(settings: str | None, set: tuple[str, ...], log: Path | None, **values: Any) -> None:
-        start_logging(stage, log)
+        output = next(values[option.name] for option in command.options if option.kind == "output")
+        start_logging(f"{stage} {paths.target(output.absolute(), stage)}", log)
         run_stage(stage, command, config.parse_settings(stage, settings, set), values)
 
     return run
@@ -117,10 +118,10 @@ def _paths(option: Option, values: dict[str, Any], kinds: tuple[str, ...]) -> li
     return list(value) if option.kind == "inputs" else [value]
 
 
-def start_logging(stage: str, file: Path | None) -> None:
-    """Log to stderr, each line with the stage's name, and to ``file`` with the time and the exact command."""
+def start_logging(name: str, file: Path | None) -> None:
+    """Log to stderr, each line with the job's name, and to ``file`` with the time and the exact command."""
     screen = logging.StreamHandler(sys.stderr)
-    screen.setFormatter(logging.Formatter(f"[{stage}] %(message)s"))
+    screen.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[screen], force=True)
     log.setLevel(logging.INFO)
     if file is not None:

@@ -93,6 +93,20 @@ def report_page(page: str) -> str:
     return f"results/report/{page}.html"
 
 
+def target(output: str | Path, stage: str) -> str:
+    """Short name of what a job is about: ``sim_es/0003``, ``v0``, ``demo_burst``; shown in front of its messages."""
+    path = Path(output)
+    if stage in SAMPLE_STAGES:
+        return f"{path.parent.parent.name}/{path.stem}"
+    if stage == "image":
+        return f"{path.parent.parent.name}/{path.stem.removeprefix('shard_')}"
+    if stage == "predict":
+        return f"{path.parent.parent.parent.name}/{path.parent.name}"
+    if stage == "report":
+        return path.stem
+    return path.parent.name if stage == "point" else path.parent.parent.name
+
+
 def log(output: str, stage: str) -> str:
     """Log of the job that makes ``output``: ``logs/`` in the sample, dataset, version or point folder."""
     path = Path(output)

@@ -139,7 +139,7 @@ def components(true: Floats, predicted: Floats, bias: Mapping[str, float]) -> tu
         lower.stairs(table[short], edges, fill=True, color=COLORS["band"], alpha=0.55)
         lower.stairs(table[short], edges, color=COLORS["main"])
         lower.axvline(bias[short], color=COLORS["truth"], lw=1.3, label=f"mean {bias[short]:+.3f}")
-        lower.set(xlabel=f"predicted - true {short}", xlim=(-2, 2), yticks=[])
+        lower.set(xlabel=f"predicted - true {short}", xlim=(-2, 2), ylim=(0, 1.25 * table[short].max()), yticks=[])
         lower.legend(loc="upper right")
     axes[0, 0].set_ylabel("predicted")
     axes[1, 0].set_ylabel("events (normalized)")
@@ -174,12 +174,14 @@ def confidence(error_deg: Floats, kappa: Floats, head: Floats) -> tuple[Figure, 
 @style()
 def summary(title: str, sentences: Sequence[str], header: Sequence[str], rows: Sequence[Sequence[str]]) -> Figure:
     """First page of the report: the numbers in words, and a table of them beside the baselines."""
-    canvas, axes = figure(9.8, 6.6)
+    canvas, axes = figure(9.8, 6.2)
+    canvas.set_layout_engine("none")
+    axes.set_position((0.05, 0.05, 0.9, 0.81))
     axes.set_axis_off()
-    canvas.suptitle(title, x=0.04, ha="left", fontsize=16, fontweight="bold")
-    axes.text(0.0, 0.99, "\n".join(sentences), va="top", fontsize=10.5, linespacing=1.75, transform=axes.transAxes)
+    canvas.suptitle(title, x=0.05, y=0.95, ha="left", fontsize=16, fontweight="bold")
+    axes.text(0.0, 1.0, "\n".join(sentences), va="top", fontsize=10.5, linespacing=1.75, transform=axes.transAxes)
     cells = axes.table(
-        cellText=rows, colLabels=header, cellLoc="center", loc="bottom", bbox=(0.0, 0.0, 1.0, 0.42), edges="horizontal"
+        cellText=rows, colLabels=header, cellLoc="center", loc="bottom", bbox=(0.0, 0.0, 1.0, 0.56), edges="horizontal"
     )
     cells.auto_set_font_size(False)
     cells.set_fontsize(10)
@@ -201,7 +203,8 @@ def _points(
     values = np.array([entry[key] for entry in filled]) * factor
     low, high = np.array([entry["ci95"][key] for entry in filled]).reshape(-1, 2).T * factor
     edges = np.array([[entry["low_mev"], entry["high_mev"]] for entry in filled]).reshape(-1, 2)
-    middle = np.sqrt(np.maximum(edges[:, 0], 0.5) * edges[:, 1])
+    # Points sit in the logarithmic middle, the second estimate a little beside it, so that bars do not cover bars.
+    middle = np.sqrt(np.maximum(edges[:, 0], 0.5) * edges[:, 1]) * (1.0 if label == NETWORK else 1.03)
     axes.errorbar(
         *(middle, values),
         xerr=np.abs(edges.T - middle),
