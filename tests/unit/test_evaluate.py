@@ -1,0 +1,158 @@
+"""`evaluate` measures on the test split alone, beside baselines on the same events, and shows it."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy_images import write_toy_dataset
+
+from snpoint.data import contracts
+from snpoint.data.atomic import write_npz
+from snpoint.data.results import read_predictions
+from snpoint.data.shards import load_dataset, read_split
+from snpoint.errors import DataError
+from snpoint.models.outputs import Decoded
+from snpoint.physics.angles import angle_deg
+from snpoint.physics.metrics import HEADLINES
+from snpoint.physics.statistics import containment
+from snpoint.settings import EvaluateSettings
+from snpoint.stages import evaluate
+
+SETTINGS = EvaluateSettings(
+    code=EvaluateSettings.model_fields["code"].annotation.__args__[0],
+    seed=1,
+    batch_size=64,
+    bootstrap_samples=20,
+    energy_edges_mev=[3.0, 10.0, 30.0, 60.0],
+)
+PLOTS = ("angular_error", "cosine", "energy", "components", "confidence", "loss")
+
+
+def network(turn, kappa=10.0):
+    """A stand-in whose answer is known: the truth, turned by a function."""
+
+    def predict(events, batch_size):
+        n = len(events)
+        direction = np.asarray(turn(events.direction), np.float32)
+        concentration = np.linspace(0.8, 1.2, n) * kappa
+        head = np.full(n, 0.9) if np.isfinite(kappa) else np.full(n, np.nan)
+        return Decoded(direction, concentration.astype(np.float32), head.astype(np.float32))
+
+    return SimpleNamespace(predict=predict, loss="head_tail_vmf")
+
+
+def evaluated(monkeypatch, split, folder, stand_in):
+    monkeypatch.setattr(evaluate, "load_network", lambda model, training: stand_in)
+    out = folder / "electron_direction" / "v7"
+    (out / "train").mkdir(parents=True)
+    history = {"epoch": [1, 2, 3], "loss": [2.0, 1.0, 0.8], "val_loss": [2.1, 1.4, 1.6]}
+    history |= {"val_containment_68_deg": [90.0, 50.0, 52.0], "learning_rate": [1e-3, 1e-3, 5e-4], "seconds": [1.0] * 3}
+    pd.DataFrame(history).to_csv(out / "train" / "history.csv", index=False)
+    names = {"predictions": "predictions.npz", "metrics": "metrics.json", "report": "report.pdf"}
+    paths = {key: out / "evaluate" / name for key, name in names.items()}
+    evaluate.run(
+        SETTINGS, dataset=split, model=out / "train/model.keras", training=out / "train/training.json", **paths
+    )
+    return SimpleNamespace(**paths, figures=json.loads(paths["metrics"].read_text()))
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return write_toy_dataset(tmp_path_factory.mktemp("toy"), 400)
+
+
+def test_a_perfect_network_has_no_error(monkeypatch, split, tmp_path):
+    figures = evaluated(monkeypatch, split, tmp_path, network(lambda truth: truth)).figures
+    assert figures["containment_68_deg"] == pytest.approx(0.0, abs=1e-4)
+    assert figures["flipped_fraction"] == 0.0
+    assert figures["containment_68_cosine"] == pytest.approx(1.0)
+
+
+def test_a_reversed_network_is_flipped_everywhere(monkeypatch, split, tmp_path):
+    figures = evaluated(monkeypatch, split, tmp_path, network(lambda truth: -truth)).figures
+    assert figures["flipped_fraction"] == figures["reversed_fraction"] == 1.0
+    assert figures["axis_error_68_deg"] == pytest.approx(0.0, abs=1e-4)
+
+
+def mixed(truth):
+    """Some right, some turned, some reversed."""
+    turned = np.roll(truth, 1, axis=1)
+    return np.where((np.arange(len(truth)) % 4 == 0)[:, None], turned, truth * np.where(truth[:, :1] > 0.8, -1, 1))
+
+
+@pytest.fixture(scope="module")
+def result(split, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        yield evaluated(patch, split, tmp_path_factory.mktemp("evaluated"), network(mixed))
+
+
+def test_predictions_hold_val_calib_and_test_within_their_contract(split, result):
+    arrays = read_predictions(result.predictions)
+    events = load_dataset(split, ("val", "calib", "test"))
+    np.testing.assert_array_equal(arrays["event_uid"], events.event_uid)
+    np.testing.assert_array_equal(arrays["split"], events.split)
+    assert set(arrays["split"]) == {1, 2, 3}
+    assert angle_deg(arrays["axis"], events.direction).size == len(events)
+
+
+def test_metrics_are_those_of_the_test_split_alone(result):
+    arrays = read_predictions(result.predictions)
+    test = arrays["split"] == 3
+    errors = angle_deg(arrays["direction_true"], arrays["direction_pred"])
+    assert result.figures["n"] == test.sum()
+    assert result.figures["containment_68_deg"] == pytest.approx(containment(errors[test]), abs=1e-6)
+    assert containment(errors) != pytest.approx(containment(errors[test]), abs=1e-3), "the example tells them apart"
+
+
+def test_every_headline_of_network_and_baselines_has_an_interval(result):
+    baselines = result.figures["baselines"]
+    assert set(baselines) == {"isotropic", "principal_axis_blip_vote"}
+    for figures in (result.figures, *baselines.values()):
+        assert figures["n"] == result.figures["n"], "baselines see the same events"
+        for name in HEADLINES:
+            low, high = figures["ci95"][name]
+            assert low <= high
+    assert result.figures["format_version"] == contracts.FORMAT_VERSION
+    assert baselines["isotropic"]["expectation"]["containment_68_deg"] == pytest.approx(111.1, abs=0.1)
+
+
+def test_the_baselines_are_what_they_are_called(result):
+    baselines = result.figures["baselines"]
+    assert 85 < baselines["isotropic"]["containment_68_deg"] < 140
+    assert baselines["principal_axis_blip_vote"]["axis_error_68_deg"] < 10, "toy tracks are straight"
+
+
+def test_energy_bins_add_up(result):
+    bins = result.figures["by_energy"]
+    assert [(entry["low_mev"], entry["high_mev"]) for entry in bins] == [(3, 10), (10, 30), (30, 60)]
+    assert sum(entry["n"] for entry in bins) == result.figures["n"]
+
+
+def test_every_plot_has_its_numbers_beside_it(result):
+    folder = result.metrics.parent / "plots"
+    for name in PLOTS:
+        assert (folder / f"{name}.png").stat().st_size > 5_000
+        assert len(pd.read_csv(folder / f"{name}.csv")) > 1
+    assert result.report.read_bytes().startswith(b"%PDF")
+    assert result.report.read_bytes().count(b"/Type /Page ") == len(PLOTS) + 1
+
+
+def test_a_network_without_concentration_has_no_plot_of_it(monkeypatch, split, tmp_path):
+    done = evaluated(monkeypatch, split, tmp_path, network(mixed, kappa=np.nan))
+    assert not (done.metrics.parent / "plots" / "confidence.png").exists()
+
+
+def test_the_same_seed_gives_the_same_metrics(monkeypatch, split, result, tmp_path):
+    assert evaluated(monkeypatch, split, tmp_path, network(mixed)).figures == result.figures
+
+
+def test_no_test_event_is_one_line_and_nothing_is_written(monkeypatch, split, tmp_path):
+    arrays = read_split(split)
+    arrays["split"][arrays["split"] == 3] = 1
+    (tmp_path / "image").symlink_to(split.parent.parent / "image")
+    write_npz(tmp_path / "dataset" / "split.npz", arrays)
+    with pytest.raises(DataError, match=r"no image of split 'test' has a true direction; raise dataset.split.test"):
+        evaluated(monkeypatch, tmp_path / "dataset" / "split.npz", tmp_path, network(mixed))
+    assert not (tmp_path / "electron_direction" / "v7" / "evaluate").exists()
