@@ -5,7 +5,7 @@ import pytest
 from toy_images import GRADIENTS, toy_arrays
 
 from snpoint.physics import baselines
-from snpoint.physics.angles import angle_deg, axis_angle_deg
+from snpoint.physics.angles import angle_deg, axis_angle_deg, random_directions
 from snpoint.physics.statistics import containment
 
 
@@ -62,5 +62,13 @@ def test_two_planes_are_enough_for_an_axis():
 
 
 def test_isotropic_guesses_are_decided_by_their_seed():
-    np.testing.assert_array_equal(baselines.isotropic(5, 1), baselines.isotropic(5, 1))
-    assert not np.array_equal(baselines.isotropic(5, 1), baselines.isotropic(5, 2))
+    true = random_directions(np.random.default_rng(3), 5)
+    np.testing.assert_array_equal(baselines.isotropic(true, 1), baselines.isotropic(true, 1))
+    assert not np.array_equal(baselines.isotropic(true, 1), baselines.isotropic(true, 2))
+
+
+def test_isotropic_guesses_have_the_exact_figures_of_chance():
+    true = random_directions(np.random.default_rng(3), 999)
+    errors = angle_deg(baselines.isotropic(true, 1), true)
+    assert containment(errors) == pytest.approx(baselines.ISOTROPIC_EXPECTATION["containment_68_deg"], abs=0.2)
+    assert np.mean(errors) == pytest.approx(90.0, abs=0.2)

@@ -42,9 +42,27 @@ _BLIP_DISTANCE_CM = 2.0
 """TPs off the main cluster but closer to its centroid are mostly pieces of the track, not blips."""
 
 
-def isotropic(n: int, seed: int) -> Floats:
-    """Isotropic guesses: unit vectors, shape (n, 3)."""
-    return random_directions(np.random.default_rng(seed), n)
+def isotropic(true: NDArray[Any], seed: int) -> Floats:
+    """Guesses that know nothing: cos theta to the truth uniform in [-1, 1], stratified over the events.
+
+    Without the strata the 68% containment of a thousand events would scatter by 2 deg around its 111 deg.
+
+    Parameters
+    ----------
+    true : ndarray, shape (N, 3)
+        Unit vectors.
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (N, 3)
+        Unit vectors.
+    """
+    rng = np.random.default_rng(seed)
+    cosines = rng.permutation(1.0 - 2.0 * (np.arange(len(true)) + 0.5) / max(len(true), 1))[:, None]
+    across = np.cross(true, random_directions(rng, len(true)))
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    return np.asarray(cosines * true + np.sqrt(1.0 - cosines**2) * across, np.float64)
 
 
 def principal_axis(arrays: Arrays) -> Floats:

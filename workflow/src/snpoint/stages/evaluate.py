@@ -76,7 +76,7 @@ def run(
 def _baselines(settings: EvaluateSettings, test: Events) -> Arrays:
     """Directions of the test events without any network."""
     axis, _ = baselines.principal_axis_blip_vote(vars(test), settings.seed)
-    return {CHANCE: baselines.isotropic(len(test), settings.seed), AXIS_BASELINE: axis}
+    return {CHANCE: baselines.isotropic(test.direction, settings.seed), AXIS_BASELINE: axis}
 
 
 def _metrics(settings: EvaluateSettings, test: Arrays, guesses: Arrays) -> dict[str, Any]:

@@ -39,9 +39,7 @@ def run(settings: SimulateSettings, *, sample: str, chunk: int, tpstream: Path) 
     _log.info("sample %s, chunk %04d: %d events", sample, chunk, settings.events_per_chunk)
     trees = simulate_chunk(settings, sample, chunk, progress=_Progress())
     write_tpstream(tpstream, trees)
-    _log.info(
-        "%s holds %d TPs, %d SimIDEs", tpstream, len(trees["tps"]["Event"]), len(trees["simides"]["Event"])
-    )
+    _log.info("%s holds %d TPs, %d SimIDEs", tpstream, len(trees["tps"]["Event"]), len(trees["simides"]["Event"]))
 
 
 class _Progress:
