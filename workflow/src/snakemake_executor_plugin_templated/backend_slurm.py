@@ -113,7 +113,8 @@ class Slurm:
 def _outcome(state: str, reason: str, status: str) -> Outcome | None:
     """Outcome of a row of squeue (``status`` is a wait status), None while the job is waiting or running."""
     if state in WAITING:
-        if reason.startswith(("JobHeld", "launch failed requeued held")):
+        # JobHeldUser, JobHeldAdmin, "job requeued in held state", "launch failed requeued held", JobHoldMaxRequeue
+        if "held" in reason.lower() or reason.startswith("JobHold"):
             return Outcome(f"held by SLURM ({reason}); removed from the queue")
         return None
     if state == "COMPLETED":
