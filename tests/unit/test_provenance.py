@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +122,13 @@ def test_who_is_running() -> None:
     assert provenance.is_running(here)
     assert provenance.is_running(here | {"host": "another.host", "pid": 2**22 + 1})
     assert not provenance.is_running(here | {"pid": 2**22 + 1})
-    assert not provenance.is_running(here | {"started": "2001-01-01T00:00:00+00:00"})
+    assert not provenance.is_running(here | {"started": "2001-01-01T00:00:00+00:00"}), "younger than the record"
+    killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert provenance.is_running(here | {"pid": killed.pid})
+    killed.kill()
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # ended, but still in the table of processes
+    assert not provenance.is_running(here | {"pid": killed.pid})
+    killed.communicate()
 
 
 def test_records_of_chunks_and_pages_do_not_share_a_file() -> None:

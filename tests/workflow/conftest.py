@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from quick import Quick
 from workplace import Workplace
 
 STUB = Path(__file__).with_name("stub_snpoint.py")
@@ -38,14 +39,22 @@ def finished(
     return folder
 
 
+@pytest.fixture(scope="session")
+def quick(environment: dict[str, str]) -> Iterator[Quick]:
+    """Dry runs and states without the imports."""
+    server = Quick(environment)
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def workplace(tmp_path: Path, finished: Path, environment: dict[str, str]) -> Workplace:
+def workplace(tmp_path: Path, finished: Path, environment: dict[str, str], quick: Quick) -> Workplace:
     """A copy of the finished project. Times are kept; Snakemake's records name files relative to the folder."""
     shutil.copytree(finished, tmp_path / "project", symlinks=True)
-    return Workplace(tmp_path / "project", environment)
+    return Workplace(tmp_path / "project", environment, quick)
 
 
 @pytest.fixture
-def empty_workplace(project: Path, environment: dict[str, str]) -> Workplace:
+def empty_workplace(project: Path, environment: dict[str, str], quick: Quick) -> Workplace:
     """A project in which nothing was run."""
-    return Workplace(project, environment)
+    return Workplace(project, environment, quick)

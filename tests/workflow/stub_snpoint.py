@@ -2,8 +2,8 @@
 
 The workflow tests put it first on PATH as ``snpoint``. Everything around the stages is the real thing (command line,
 settings, provenance, logs): only ``snpoint.stages.*`` is replaced, so that a whole DAG runs in seconds. A placeholder
-depends on the settings and the inputs of its stage, as a result does. ``STUB_FAIL`` and ``STUB_KILL`` name a stage
-that ends with an error, or is killed, before it has written anything.
+depends on the settings and the inputs of its stage, as a result does. ``STUB_FAIL``, ``STUB_KILL`` and ``STUB_WAIT``
+name a stage that ends with an error, is killed, or waits for ever, before it has written anything.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import os
 import signal
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def run(stage: str, settings: Any, **given: Any) -> None:
     """Write a line of text that depends on settings and inputs into every output."""
     if os.environ.get("STUB_KILL") == stage:
         os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ.get("STUB_WAIT") == stage:
+        time.sleep(600)
     if os.environ.get("STUB_FAIL") == stage:
         raise NumericError("the loss became NaN in epoch 3")
     digest = hashlib.sha256(settings.canonical().encode())

@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,6 +42,7 @@ FROM_CLUSTER = (
 
 
 def test_nothing_is_to_be_done_after_a_complete_run(workplace: Workplace) -> None:
+    workplace.quick = None  # the commands as they are typed
     assert "Nothing to be done" in workplace.snakemake("-n").stdout
     assert workplace.agreed() == set()
 
@@ -149,6 +153,7 @@ def test_a_new_code_number_reruns_its_stage_everywhere(workplace: Workplace, tmp
     file = tmp_path / "src/snpoint/settings.py"
     before, name, after = file.read_text(encoding="utf-8").partition("class InterpretSettings")
     file.write_text(before + name + after.replace("code: Literal[1] = 1", "code: Literal[2] = 2", 1), encoding="utf-8")
+    workplace.quick = None
     workplace.environment = workplace.environment | {"PYTHONPATH": str(tmp_path / "src")}
     assert workplace.agreed() == {f"interpret {V0}", f"interpret {RAW}", PAGE}
 
@@ -270,6 +275,53 @@ def test_repair_waits_for_snakemake(workplace: Workplace) -> None:
     result = workplace.run("snpoint", "repair", check=False)
     assert result.returncode == 64
     assert "Snakemake is at work" in result.stderr
+
+
+def test_repair_remembers_the_rules_too(workplace: Workplace) -> None:
+    """A changed shell command is seen by Snakemake alone; also after a repair."""
+    shutil.rmtree(workplace.folder / ".snakemake")
+    workplace.run("snpoint", "repair")
+    rules = workplace.folder / "workflow"
+    rules.unlink()
+    shutil.copytree(Path(__file__).parents[2] / "workflow/rules", rules / "rules")
+    file = rules / "rules/interpret.smk"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("snpoint interpret ", "snpoint  interpret "), encoding="utf-8"
+    )
+    assert workplace.dry_run() == {f"interpret {V0}", f"interpret {RAW}", PAGE}
+
+
+def test_one_pipeline_at_a_time_and_after_a_crash(workplace: Workplace) -> None:
+    workplace.append("electron_direction/v0_raw.yaml", "train: {learning_rate: 0.0005}\n")
+    first = subprocess.Popen(
+        ["snakemake", "--profile", "local"],
+        cwd=workplace.folder,
+        env=workplace.environment | {"STUB_WAIT": "train"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while workplace.states("v0_raw")[f"train {RAW}"] != "running":
+            assert time.monotonic() < deadline
+            assert first.poll() is None
+            time.sleep(0.3)
+        second = workplace.snakemake("--profile", "local", check=False)
+        assert second.returncode != 0
+        assert "cannot be locked" in second.stdout + second.stderr
+        assert workplace.run("snpoint", "repair", check=False).returncode == 64
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+        record = json.loads((workplace.folder / f"results/{RAW}/train/provenance.json").read_text(encoding="utf-8"))
+        if record["state"] == "running":  # the stage outlives its driver
+            os.kill(record["pid"], signal.SIGKILL)
+    assert workplace.agreed("all") == FROM_RAW
+    assert workplace.states("v0_raw")[f"train {RAW}"] == "failed"
+    workplace.snakemake("--unlock")
+    workplace.snakemake("--profile", "local")
+    assert workplace.agreed("all") == set()
 
 
 def test_settings_arrive_unharmed(workplace: Workplace) -> None:

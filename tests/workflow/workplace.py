@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quick import Quick
+
 
 @dataclass
 class Workplace:
@@ -17,12 +19,18 @@ class Workplace:
 
     folder: Path
     environment: dict[str, str]
+    quick: Quick | None = None
+    """Runs dry runs and `snpoint` itself; None starts every command anew."""
 
     def run(self, *command: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run a command here; `extra` are environment variables."""
-        result = subprocess.run(
-            command, cwd=self.folder, env=self.environment | extra, capture_output=True, text=True, timeout=300
-        )
+        environment = self.environment | extra
+        if self.quick is not None and (command[0] == "snpoint" or command[:2] == ("snakemake", "-n")):
+            result = subprocess.CompletedProcess(command, *self.quick.run(command, self.folder, environment))
+        else:
+            result = subprocess.run(
+                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300
+            )
         assert not check or result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
         return result
 

@@ -112,8 +112,8 @@ def read(record: Path) -> dict[str, Any] | None:
 def is_running(record: dict[str, Any]) -> bool:
     """Whether the process behind a ``running`` record may still be at work.
 
-    On this host its number must be in use, by a process that is not younger than the record; of other hosts nothing
-    can be known.
+    On this host its number must be in use, by a process that has not ended and is not younger than the record; of other
+    hosts nothing can be known.
     """
     if record["host"] != socket.gethostname():
         return True
@@ -123,18 +123,13 @@ def is_running(record: dict[str, Any]) -> bool:
         return False
     except PermissionError:
         pass
-    born = _born(record["pid"])
-    return born is None or born <= datetime.fromisoformat(record["started"]).timestamp() + 60
-
-
-def _born(pid: int) -> float | None:
-    """When a process of this host was started (Unix time); None where the system does not say."""
     try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        state, *fields = Path(f"/proc/{record['pid']}/stat").read_text().rpartition(")")[2].split()
         boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
-    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, StopIteration):
+        return True
+    born = int(boot.split()[1]) + int(fields[18]) / os.sysconf("SC_CLK_TCK")
+    return state not in ("Z", "X") and born <= datetime.fromisoformat(record["started"]).timestamp() + 60
 
 
 def command() -> str:

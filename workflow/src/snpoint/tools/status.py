@@ -37,6 +37,8 @@ def command(targets: tuple[str, ...], as_json: bool) -> None:
 
     The states come from the provenance records beside the results, so they are right also when .snakemake is lost.
     """  # noqa: D301 -- click reads the backspace
+    if not paths.CONFIGS.is_dir():
+        raise InputMissingError(f"{paths.CONFIGS}/ does not exist in {Path.cwd()}; run this in the project folder")
     notices: list[str] = []
     states = _states(targets, notices)
     unknown, touched = _unrecorded(states), [str(state.node) for state in states if staleness.touched(state)]
