@@ -3,13 +3,14 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
 from snpoint.errors import ConfigError, DataError, InputMissingError, NumericError
 from snpoint.models import loading, outputs
 from snpoint.models.architectures import ARCHITECTURES, build
-from snpoint.models.layers import LogCompression
+from snpoint.models.layers import LogCompression, UnitVector
 from snpoint.models.losses import LOSSES
 from snpoint.models.prediction import predict
 from snpoint.settings import Architecture, Drawing
@@ -120,3 +121,16 @@ def test_predictions_do_not_depend_on_the_batch_size(images):
     model = build(SMALL, IMAGE, "head_tail_vmf")
     whole, parts = (predict(model, lambda rows: images[rows], 6, size) for size in (6, 4))
     np.testing.assert_allclose(whole.direction, parts.direction, atol=1e-5)
+
+
+def test_a_network_that_is_blind_to_an_image_can_still_learn():
+    """All features zero: the direction is undefined, its gradient must be finite."""
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, UnitVector()(inputs))
+    model.compile(optimizer="sgd", loss="mse")
+    vectors = np.zeros((4, 3), np.float32)
+    assert np.isfinite(model.predict(vectors, verbose=0)).all()
+    layered = keras.Sequential([inputs, keras.layers.Dense(3, kernel_initializer="zeros"), UnitVector()])
+    layered.compile(optimizer="sgd", loss="mse")
+    layered.fit(np.ones((4, 3), np.float32), np.ones((4, 3), np.float32), epochs=2, verbose=0)
+    assert all(np.isfinite(weights).all() for weights in layered.get_weights())

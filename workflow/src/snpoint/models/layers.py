@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 PACKAGE = "snpoint"
+_TINY = 1e-12
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -64,3 +65,19 @@ class SelectPlane(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """What a saved model needs to rebuild this layer."""
         return {**super().get_config(), "index": self.index}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class UnitVector(keras.layers.Layer):
+    """x / |x| along the last axis, with a finite gradient at x = 0 too.
+
+    Keras' UnitNormalization has none there on JAX, and a batch with one image that excites no feature gives x = 0.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Normalize vectors (batch, 3)."""
+        return inputs * ops.rsqrt(ops.sum(ops.square(inputs), axis=-1, keepdims=True) + _TINY)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Shapes do not change."""
+        return input_shape

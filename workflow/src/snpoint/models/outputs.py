@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from snpoint.errors import ConfigError, NumericError
+from snpoint.models.layers import UnitVector
 
 DIRECTION = slice(0, 3)
 KAPPA = 3
@@ -40,8 +41,7 @@ class Decoded:
 def attach(features: Any, loss: str) -> Any:
     """Put the output of ``loss`` behind a vector of features; returns the output tensor."""
     raw = keras.layers.Dense(3, name="direction_raw")(features)
-    # A raw keras.ops.norm in a functional graph does not load on every backend; this layer does.
-    direction = keras.layers.UnitNormalization(name="direction")(raw)
+    direction = UnitVector(name="direction")(raw)
     if loss == "angular":
         return direction
     if loss == "head_tail_vmf":
