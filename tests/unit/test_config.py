@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snpoint import config, settings, yamlfile
+from snpoint import config, inheritance, settings, yamlfile
 from snpoint.errors import ConfigError, InputMissingError, UntrustedInputError, UsageError
 from snpoint.tools.config import SCHEMAS, schema_text
 
@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 def inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work inside a copy of the project, with nothing remembered from other tests."""
     monkeypatch.chdir(project)
-    caches = (config.merged, config._validated_file, config.sample_files)
+    caches = (inheritance.merged, config._validated_file, config.sample_files)
     for cached in caches:
         cached.cache_clear()
     yield project
@@ -93,7 +93,7 @@ def test_every_key_of_base_is_guarded_against_misspelling(inside: Path) -> None:
     for section, content in base.items():
         for key in content if isinstance(content, dict) else []:
             version(inside, yaml.safe_dump({section: {f"{key}x": 1}}))
-            config.merged.cache_clear()
+            inheritance.merged.cache_clear()
             with pytest.raises(ConfigError, match=rf"unknown key '{section}.{key}x'"):
                 config.load_version("electron_direction", "v9")
 

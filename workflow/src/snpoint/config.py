@@ -19,14 +19,12 @@ import yaml
 
 from snpoint import paths, settings, yamlfile
 from snpoint.documents import Dataset, Described, Job, Pointing, Sample, Version
-from snpoint.errors import ConfigError, InputMissingError, UsageError, shown
+from snpoint.errors import ConfigError, InputMissingError, UsageError
+from snpoint.inheritance import config_file, merged, put
 from snpoint.settings import Section
 from snpoint.validation import nearest, validated
 
 TASKS = ("electron_direction",)
-OWN_KEYS = ("why", "status", "lesson", "extends")
-"""Keys that belong to one file alone and are not inherited."""
-
 FOLDERS: dict[str, type[Described]] = {
     "samples": Sample,
     "datasets": Dataset,
@@ -48,7 +46,7 @@ def names(folder: str, statuses: Iterable[str] | None = None) -> list[str]:
     if statuses is None:
         return found
     wanted = set(statuses)
-    return [name for name in found if yamlfile.read(_file(folder, name)).get("status") in wanted]
+    return [name for name in found if yamlfile.read(config_file(folder, name)).get("status") in wanted]
 
 
 def load(folder: str, name: str) -> Described:
@@ -184,7 +182,7 @@ def default_settings(stage: str) -> dict[str, Any]:
     """The defaults of a stage, from the ``_base.yaml`` of its folder (what `--set` builds on)."""
     if stage not in STAGE_FOLDERS:
         raise UsageError(f"stage '{stage}' has no defaults; give --settings")
-    base = yamlfile.read(_file(STAGE_FOLDERS[stage], "_base"))
+    base = yamlfile.read(config_file(STAGE_FOLDERS[stage], "_base"))
     return dict(base.get(stage, {}))
 
 
@@ -195,7 +193,7 @@ def parse_settings(stage: str, text: str | None, changes: Iterable[str], where: 
     except json.JSONDecodeError as error:
         raise UsageError(f"{where}: not JSON ({error})") from error
     for change in changes:
-        _put(values, change)
+        put(values, change)
     return validated(
         settings.STAGES[stage], values, where if text else f"--set on configs/{STAGE_FOLDERS[stage]}/_base.yaml"
     )
@@ -218,7 +216,7 @@ def tpstream_files(sample: str, chunk: str) -> list[str]:
         return [paths.chunk("simulate", sample, chunk)]
     files, first = sample_files(sample), int(chunk) * content.files_per_job
     if first >= len(files):
-        raise InputMissingError(f"{_file('samples', sample)}: has no chunk {chunk}; it has {len(files)} files")
+        raise InputMissingError(f"{config_file('samples', sample)}: has no chunk {chunk}; it has {len(files)} files")
     return files[first : first + content.files_per_job]
 
 
@@ -243,7 +241,7 @@ def sample_files(sample: str) -> list[str]:
         matches = sorted(str(path) for path in folder.glob(name))
         if not matches:
             raise InputMissingError(
-                f"{_file('samples', sample)}: files: '{pattern}' matches nothing in {folder.absolute()}; "
+                f"{config_file('samples', sample)}: files: '{pattern}' matches nothing in {folder.absolute()}; "
                 "set SNPOINT_DATA to the folder that holds it (README, 'Real data')"
             )
         found += matches
@@ -280,65 +278,11 @@ def stage_job(stage: str, target: Mapping[str, str]) -> Job:
 
 
 @cache
-def merged(folder: str, name: str) -> dict[str, Any]:
-    """A configuration file with its parents filled in, not validated."""
-    return _merged(folder, name, ())
-
-
-def _merged(folder: str, name: str, children: tuple[str, ...]) -> dict[str, Any]:
-    path = _file(folder, name)
-    if name in children:
-        raise ConfigError(f"{path}: extends itself ({' -> '.join((*children, name))})")
-    if not path.exists():
-        known = [*names(folder), "_base"]
-        asked = _file(folder, children[-1]) if children else f"configs/{folder}"
-        raise ConfigError(f"{asked}: '{name}' does not exist; {nearest(name, known)}")
-    content = yamlfile.read(path)
-    parent = content.pop("extends", None) or "_base"
-    if name == "_base":
-        return content
-    if not isinstance(parent, str):
-        raise ConfigError(f"{path}: extends: {shown(parent)}; name one file of this folder")
-    inherited = _merged(folder, parent, (*children, name))
-    return _overlaid({key: value for key, value in inherited.items() if key not in OWN_KEYS}, content)
-
-
-def _overlaid(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(below)
-    for key, value in above.items():
-        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = _overlaid(dict(result[key]), value)
-        else:
-            result[key] = value
-    return result
-
-
-def _file(folder: str, name: str) -> Path:
-    return paths.CONFIGS / folder / f"{name}.yaml"
-
-
-@cache
 def _validated_file(folder: str, name: str) -> Described:
-    return validated(FOLDERS[folder], merged(folder, name), str(_file(folder, name)))
+    return validated(FOLDERS[folder], merged(folder, name), str(config_file(folder, name)))
 
 
 def _load(folder: str, name: str, model: type[T]) -> T:
     content = _validated_file(folder, name)
     assert isinstance(content, model)  # noqa: S101 -- for the type checker
     return content
-
-
-def _put(values: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    if not equals:
-        raise UsageError(f"--set {change}: expected key=value")
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
-    *parents, last = key.split(".")
-    for parent in parents:
-        below = values.get(parent)
-        values[parent] = dict(below) if isinstance(below, Mapping) else {}
-        values = values[parent]
-    values[last] = value
