@@ -177,6 +177,13 @@ def test_event_in_two_shards_is_named(tmp_path):
         make(tmp_path, shards)
 
 
+def test_shards_of_two_frames_are_refused(tmp_path):
+    other = shard_arrays(30, first_event=100) | {"orientation": np.array("predecessor")}
+    shards = write(tmp_path, shard_arrays(30), other)
+    with pytest.raises(DataError, match=r"shard_s_0001\.npz: 'orientation' is predecessor, but canonical"):
+        make(tmp_path, shards)
+
+
 def test_shares_must_add_up(tmp_path):
     with pytest.raises(ConfigError, match=r"dataset\.split: shares .* add up to 0\.9"):
         make(tmp_path, write(tmp_path, shard_arrays(30)), shares=(0.6, 0.1, 0.1, 0.1))

@@ -173,6 +173,7 @@ def test_stage_writes_a_shard_of_ten_images(clusters, tmp_path):
     shard = read_shard(tmp_path / "shard_es_0000.npz")
     assert len(shard["event_uid"]) == 10
     assert set(shard["interaction"]) == {1}
+    assert (shard["orientation"], shard["detector"]) == ("canonical", "fdhd_1x2x2")
     np.testing.assert_allclose(np.linalg.norm(shard["direction"], axis=1), 1, atol=1e-5)
 
 

@@ -1,5 +1,7 @@
 """Shards, splits and datasets in memory: what is written comes back, and what is broken is refused by name."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,8 @@ def shard_arrays(n, first_event=0, seed=1, truth=True):
     known = 1.0 if truth else np.nan
     event = np.arange(first_event, first_event + n)
     return {
+        "orientation": np.array("canonical"),
+        "detector": np.array("fdhd_1x2x2"),
         "event_uid": (event + (7 << 44)).astype(np.uint64),
         "run": np.full(n, 7, np.uint32),
         "subrun": np.zeros(n, np.uint32),
@@ -129,10 +133,27 @@ def test_images_are_drawn_alike_from_shard_and_dataset(dataset):
     assert set(events.split.tolist()) == {1, 3}
     for row, uid in enumerate(events.event_uid):
         arrays = shard_arrays(20, first_event=100 if uid & 0xFFFF >= 100 else 0)
-        own = Events(split=np.zeros(20, np.uint8), **arrays)
+        own = SimpleNamespace(**arrays)
         at = int(np.flatnonzero(arrays["event_uid"] == uid)[0])
         np.testing.assert_array_equal(draw(events, [row], 128, 32), draw(own, [at], 128, 32))
         np.testing.assert_array_equal(events.direction[row], arrays["direction"][at])
+
+
+def test_dataset_knows_its_frame(dataset):
+    events = load_dataset(dataset).take([1, 2])
+    assert (events.orientation, events.detector) == ("canonical", "fdhd_1x2x2")
+    assert type(events.orientation) is str
+
+
+@pytest.mark.parametrize(("key", "value"), [("orientation", "predecessor"), ("detector", "other")])
+def test_shards_of_two_frames_are_no_dataset(dataset, key, value):
+    path = dataset.parent.parent / "image" / "shard_b_0000.npz"
+    write_shard(path, shard_arrays(20, first_event=100) | {key: np.array(value)})
+    split = read_split(dataset)
+    split["shard_sha256"][1] = fingerprint(path)["sha256"]
+    write_split(dataset, split)
+    with pytest.raises(DataError, match=rf"shard_b_0000\.npz: '{key}' is {value}, but .* in shard_a_0000\.npz"):
+        load_dataset(dataset)
 
 
 def test_taking_rows_keeps_each_image_whole(dataset):

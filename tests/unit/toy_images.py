@@ -51,6 +51,8 @@ def _truth(n: int, rng: np.random.Generator, directions: np.ndarray) -> dict:
     events = np.arange(n, dtype=np.uint32)
     return {
         "format_version": np.array(contracts.FORMAT_VERSION, np.uint16),
+        "orientation": np.array("canonical"),
+        "detector": np.array("fdhd_1x2x2"),
         "event_uid": (np.uint64(1) << np.uint64(44)) + events.astype(np.uint64),
         "run": np.ones(n, np.uint32),
         "subrun": np.zeros(n, np.uint32),

@@ -38,6 +38,8 @@ INTERACTION = Array("u1", N, "0 background, 1 ES, 2 CC, 255 unknown", 0, 255)
 
 SHARD: dict[str, Array] = {
     "format_version": Array("u2", (), "1", 1, FORMAT_VERSION),
+    "orientation": Array("U", (), "frame of channel and tick: canonical or predecessor"),
+    "detector": Array("U", (), "name of the detector layout"),
     "event_uid": Array("u8", N, "run << 44 | subrun << 32 | event"),
     "run": Array("u4", N, "1"),
     "subrun": Array("u4", N, "1"),

@@ -24,7 +24,9 @@ Columns = dict[str, npt.NDArray[Any]]
 SPLITS = ("train", "val", "calib", "test")
 """Names of the splits, in the order of their numbers."""
 TP_KEYS = (*("channel", "tick", "samples_over_threshold", "samples_to_peak", "adc_integral", "adc_peak", "in_main"),)
-"""Arrays with one entry per TP; all others but ``offsets`` and ``format_version`` have one per image."""
+"""Arrays with one entry per TP; all others but ``offsets`` and scalars have one per image."""
+FRAME_KEYS = ("orientation", "detector")
+"""How all images of a shard were made."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,11 @@ class Events:
     """Images of a dataset in memory: all arrays of its shards joined, and the split of each image.
 
     TPs of image ``i`` on plane ``p`` (0 A, 1 B, 2 X) are ``offsets[3 * i + p]`` to ``offsets[3 * i + p + 1]``.
+    ``orientation`` (``canonical`` or ``predecessor``) and ``detector`` (name of its layout) hold for all images.
     """
 
+    orientation: str
+    detector: str
     event_uid: npt.NDArray[np.uint64]
     split: npt.NDArray[np.uint8]
     run: npt.NDArray[np.uint32]
@@ -64,8 +69,8 @@ class Events:
     def take(self, rows: npt.ArrayLike) -> Events:
         """The images of these rows, in this order."""
         chosen = np.asarray(rows, np.int64)
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Events(**_take(arrays, chosen))
+        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in FRAME_KEYS}
+        return _events({key: getattr(self, key) for key in FRAME_KEYS}, _take(arrays, chosen))
 
     def of_split(self, *names: str) -> Events:
         """The images of these splits."""
@@ -139,13 +144,14 @@ def load_dataset(split_path: str | Path, splits: Iterable[str] | None = None) ->
     Raises
     ------
     InputMissingError, DataError
-        The split or a shard is missing or broken, or they do not belong together.
+        The split or a shard is missing or broken, they do not belong together, or shards differ in orientation or
+        detector.
     """
     split = read_split(split_path)
     numbers = range(len(SPLITS)) if splits is None else [SPLITS.index(name) for name in splits]
     chosen = np.flatnonzero(np.isin(split["split"], list(numbers)))
     folder = Path(split_path).parent.parent / "image"
-    parts = []
+    parts, frames = [], {}
     for number in np.unique(split["shard"][chosen]).tolist() or [0]:
         if number >= len(split["shards"]):
             raise DataError(f"{split_path}: names no shards; run the dataset stage again")
@@ -153,8 +159,39 @@ def load_dataset(split_path: str | Path, splits: Iterable[str] | None = None) ->
         if fingerprint(path)["sha256"] != split["shard_sha256"][number]:
             raise DataError(f"{path}: is not the shard that {split_path} was made from; run the dataset stage again")
         rows = chosen[split["shard"][chosen] == number]
-        parts.append(_part(read_shard(path), split, rows, path, split_path))
-    return Events(**_joined(parts))
+        shard = read_shard(path)
+        frames[path] = frame(shard)
+        parts.append(_part(shard, split, rows, path, split_path))
+    return _events(check_one_frame(frames), _joined(parts))
+
+
+def frame(shard: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
+    """How the images of a shard were made: its orientation and its detector."""
+    return {key: str(shard[key]) for key in FRAME_KEYS}
+
+
+def check_one_frame(frames: Mapping[Path, dict[str, str]]) -> dict[str, str]:
+    """The frame that all shards share.
+
+    Raises
+    ------
+    DataError
+        Two shards differ; images of two frames cannot be learnt from together.
+    """
+    (first, expected), *others = frames.items()
+    for path, found in others:
+        for key, value in found.items():
+            if value != expected[key]:
+                raise DataError(
+                    f"{path}: '{key}' is {value}, but {expected[key]} in {first.name}; make all samples of a dataset "
+                    "with the same image settings"
+                )
+    return expected
+
+
+def _events(made: Mapping[str, str], arrays: Columns) -> Events:
+    values: dict[str, Any] = {**made, **arrays}
+    return Events(**values)
 
 
 def _part(shard: Columns, split: Columns, rows: npt.NDArray[np.int64], path: Path, split_path: str | Path) -> Columns:
@@ -162,8 +199,8 @@ def _part(shard: Columns, split: Columns, rows: npt.NDArray[np.int64], path: Pat
     found = shard["event_uid"]
     if len(own) and (own.max() >= len(found) or (found[own] != split["event_uid"][rows]).any()):
         raise DataError(f"{path}: not the shard that {split_path} was made from; run the dataset stage again")
-    del shard["format_version"]
-    return _take(shard, own) | {"split": split["split"][rows]}
+    arrays = {key: values for key, values in shard.items() if key not in ("format_version", *FRAME_KEYS)}
+    return _take(arrays, own) | {"split": split["split"][rows]}
 
 
 def _take(arrays: Columns, rows: npt.NDArray[np.int64]) -> Columns:

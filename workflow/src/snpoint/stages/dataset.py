@@ -12,7 +12,7 @@ import numpy as np
 
 from snpoint.data.atomic import write_json, write_text
 from snpoint.data.contracts import FORMAT_VERSION
-from snpoint.data.shards import SPLITS, load_dataset, read_shard, write_split
+from snpoint.data.shards import SPLITS, check_one_frame, frame, load_dataset, read_shard, write_split
 from snpoint.errors import ConfigError, DataError
 from snpoint.physics import summary
 from snpoint.physics.imaging import draw
@@ -35,7 +35,8 @@ def run(settings: DatasetSettings, *, shards: list[Path], split: Path, card: Pat
     Raises
     ------
     InputMissingError, DataError
-        A shard is missing or broken, two shards hold the same event, or nothing passes the selection.
+        A shard is missing or broken, two shards hold the same event or differ in their frame, or nothing passes the
+        selection.
     ConfigError
         The shares of the splits do not add up to 1.
     """
@@ -66,14 +67,16 @@ def run(settings: DatasetSettings, *, shards: list[Path], split: Path, card: Pat
 
 def _read(shards: Sequence[Path]) -> dict[str, np.ndarray]:
     """What selection and card need of each image; TPs stay on disk."""
-    parts = []
+    parts, frames = [], {}
     for number, path in enumerate(shards):
         shard = read_shard(path)
+        frames[path] = frame(shard)
         part = {key: shard[key] for key in _KEPT}
         part["n_tps"], part["n_main"] = summary.image_counts(shard)
         part["shard"] = np.full(len(shard["event_uid"]), number, np.uint32)
         part["row"] = np.arange(len(shard["event_uid"]), dtype=np.uint32)
         parts.append(part)
+    check_one_frame(frames)
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 

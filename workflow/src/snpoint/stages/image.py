@@ -43,7 +43,8 @@ def run(settings: ImageSettings, *, clusters: Path, shard: Path) -> None:
         tot_cut=settings.tot_cut,
         adc_per_mev=settings.adc_per_mev.as_tuple(),
     )
-    write_shard(shard, arrays)
+    made = {"orientation": np.array(settings.orientation), "detector": np.array(settings.detector)}
+    write_shard(shard, arrays | made)
     n_events, n_images = len(np.unique(table["event_uid"])), len(arrays["event_uid"])
     log.info(
         "%s: %d images of %d events (%d without a cluster on plane X), %d TPs",
