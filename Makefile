@@ -27,7 +27,7 @@ real-data: $(VENV)/.$(ENV)  ## the real files through the chain and the demo net
 
 compare-frames: $(VENV)/.$(ENV)  ## what the canonical frame is worth: 30,000 training events each (about 20 minutes)
 	@snakemake --profile local $(foreach v,v0_30k v0_raw_30k,results/electron_direction/$(v)/evaluate/metrics.json)
-	@snpoint compare electron_direction/v0_raw_30k electron_direction/v0_30k
+	@snpoint compare electron_direction/v0_raw_30k electron_direction/v0_30k --at-least 20
 
 test: $(VENV)/.dev  ## the test suite
 	@pytest -m "not nightly"

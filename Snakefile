@@ -39,4 +39,4 @@ rule real_data:
 
 
 onstart:
-    config_files.write_resolved()
+    preflight.write_resolved(versions_to_run())

@@ -80,7 +80,7 @@ def shrink(project: Path) -> Path:
         configs / "electron_direction/v0.yaml",
         ("filters: [8, 16, 32, 32]", "filters: [4, 4]"),
         ("dense: [64]", "dense: [8]"),
-        ("epochs: 14", "epochs: 2"),
+        ("epochs: 10", "epochs: 2"),
     )
     edit(configs / "electron_direction/_base.yaml", ("bootstrap_samples: 1000", "bootstrap_samples: 20"))
     edit(configs / "electron_direction/_base.yaml", ("min_events: 100", "min_events: 20"))

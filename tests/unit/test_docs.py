@@ -22,6 +22,11 @@ def test_formats_page_is_what_the_contracts_say() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_no_page_is_unfinished(page: Path) -> None:
+    assert not re.search(r"@@|TODO|FIXME|XXX", page.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_links_of_the_documentation_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):

@@ -1,10 +1,11 @@
 """What all rules share: wildcards, and functions from wildcards to settings, resources and inputs."""
 
 import os
+import sys
 
 from snpoint import config as config_files
-from snpoint import paths, recovery
-from snpoint.errors import InputMissingError
+from snpoint import paths, preflight, recovery
+from snpoint.errors import InputMissingError, SnpointError
 
 
 wildcard_constraints:
@@ -15,6 +16,13 @@ wildcard_constraints:
     pointing=paths.NAME,
     chunk=paths.CHUNK,
 
+
+try:
+    preflight.check_active()
+except SnpointError as error:
+    # found later, inside a rule's function, it would come with a page of Snakemake's own traceback
+    logger.error(f"error: {error}")
+    sys.exit(error.exit_code)
 
 recovery.remember_unfinished()
 
@@ -90,3 +98,11 @@ def real_data_page(wildcards):
         logger.warning(f"SKIPPED: no real data. {error}")
         return []
     return paths.report_page("real_data")
+
+
+def versions_to_run():
+    """The versions that have a job in this run, by (task, version)."""
+    wildcards = [job.wildcards_dict for job in workflow.dag.needrun_jobs()]
+    return [
+        (names["task"], names["version"]) for names in wildcards if "version" in names
+    ]

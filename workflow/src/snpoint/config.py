@@ -15,8 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from snpoint import paths, settings, yamlfile
 from snpoint.documents import Dataset, Described, Job, Pointing, Sample, Version
 from snpoint.errors import ConfigError, InputMissingError, UsageError
@@ -46,7 +44,23 @@ def names(folder: str, statuses: Iterable[str] | None = None) -> list[str]:
     if statuses is None:
         return found
     wanted = set(statuses)
-    return [name for name in found if yamlfile.read(config_file(folder, name)).get("status") in wanted]
+    return [name for name in found if _status(config_file(folder, name)) in wanted]
+
+
+def _status(path: Path) -> object:
+    """Status a file gives itself; a draft that is not even YAML yet is still a draft, and stops nobody."""
+    try:
+        return yamlfile.read(path).get("status")
+    except ConfigError:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if {line.split("#")[0].strip() for line in lines} & {"status: draft", "status: archived"}:
+            return "draft"
+        raise
+
+
+def nearest_name(folder: str, name: str) -> str:
+    """A hint for a misspelt file name."""
+    return nearest(name, names(folder) if folder in FOLDERS else list(FOLDERS))
 
 
 def load(folder: str, name: str) -> Described:
@@ -166,16 +180,6 @@ def report_files(shown_here: settings.ReportSettings, page: str) -> list[str]:
             ]
     files += [f"results/{key}/predictions.npz" for key in shown_here.predictions]
     return files + [paths.point_file("pointing.json", name) for name in shown_here.pointings]
-
-
-def write_resolved() -> None:
-    """Write ``config.yaml``, resolved and complete, into the folder of every active version where it differs."""
-    for task, version in active_versions():
-        target = Path(paths.resolved_config(task, version))
-        text = yaml.safe_dump(load_version(task, version).model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        if not target.exists() or target.read_text(encoding="utf-8") != text:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
 
 
 def default_settings(stage: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from snpoint import __version__
+from snpoint.atomic import write_json
 from snpoint.errors import DataError, InputMissingError, SnpointError
 from snpoint.settings import Section
 
@@ -157,10 +158,7 @@ def _header(stage: str, settings: Section, inputs: Iterable[Path]) -> dict[str, 
 
 
 def _write(record: Path, content: dict[str, Any]) -> None:
-    record.parent.mkdir(parents=True, exist_ok=True)
-    temporary = record.with_name(f".{record.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(record)
+    write_json(record, content)
 
 
 def _now() -> str:
