@@ -6,7 +6,6 @@ with Snakemake wildcards in place of the names.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 CONFIGS = Path("configs")
@@ -126,8 +125,3 @@ def provenance(output: str | Path, stage: str) -> Path:
     if stage in CHUNK_STAGES or stage == "report":
         return path.with_name(f"{path.stem}.provenance.json")
     return path.with_name("provenance.json")
-
-
-def is_version_name(text: str) -> bool:
-    """Whether ``text`` is a legal version name such as ``v59`` or ``v0_raw``."""
-    return re.fullmatch(VERSION, text) is not None

@@ -185,14 +185,14 @@ def _packages() -> dict[str, str]:
 
 @cache
 def _git() -> dict[str, Any]:
-    """Commit of the package's checkout, and whether tracked files differ from it."""
+    """Commit of the package's checkout, and whether tracked files of the package differ from it."""
     folder = Path(__file__).parent
     try:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=20)
         if commit.returncode:
             return {"git_commit": None}
         dirty = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
+            ["git", "status", "--porcelain", "--untracked-files=no", "."],
             cwd=folder,
             capture_output=True,
             text=True,
