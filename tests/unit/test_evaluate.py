@@ -12,9 +12,10 @@ from snpoint.data import contracts
 from snpoint.data.atomic import write_npz
 from snpoint.data.results import read_predictions
 from snpoint.data.shards import load_dataset, read_split
-from snpoint.errors import DataError
+from snpoint.errors import DataError, InputMissingError
 from snpoint.models.outputs import Decoded
 from snpoint.physics.angles import angle_deg
+from snpoint.physics.baselines import ISOTROPIC_EXPECTATION
 from snpoint.physics.metrics import HEADLINES
 from snpoint.physics.statistics import containment
 from snpoint.settings import EvaluateSettings
@@ -53,7 +54,12 @@ def evaluated(monkeypatch, split, folder, stand_in):
     names = {"predictions": "predictions.npz", "metrics": "metrics.json", "report": "report.pdf"}
     paths = {key: out / "evaluate" / name for key, name in names.items()}
     evaluate.run(
-        SETTINGS, dataset=split, model=out / "train/model.keras", training=out / "train/training.json", **paths
+        SETTINGS,
+        dataset=split,
+        model=out / "train/model.keras",
+        training=out / "train/training.json",
+        history=out / "train/history.csv",
+        **paths,
     )
     return SimpleNamespace(**paths, figures=json.loads(paths["metrics"].read_text()))
 
@@ -106,22 +112,45 @@ def test_metrics_are_those_of_the_test_split_alone(result):
     assert containment(errors) != pytest.approx(containment(errors[test]), abs=1e-3), "the example tells them apart"
 
 
-def test_every_headline_of_network_and_baselines_has_an_interval(result):
+def test_every_measured_headline_has_an_interval(result):
     baselines = result.figures["baselines"]
     assert set(baselines) == {"isotropic", "principal_axis_blip_vote"}
-    for figures in (result.figures, *baselines.values()):
-        assert figures["n"] == result.figures["n"], "baselines see the same events"
+    for figures in (result.figures, baselines["principal_axis_blip_vote"]):
+        assert figures["n"] == result.figures["n"], "the axis sees the same events"
         for name in HEADLINES:
             low, high = figures["ci95"][name]
             assert low <= high
     assert result.figures["format_version"] == contracts.FORMAT_VERSION
-    assert baselines["isotropic"]["expectation"]["containment_68_deg"] == pytest.approx(111.1, abs=0.1)
 
 
-def test_the_baselines_are_what_they_are_called(result):
-    baselines = result.figures["baselines"]
-    assert 85 < baselines["isotropic"]["containment_68_deg"] < 140
-    assert baselines["principal_axis_blip_vote"]["axis_error_68_deg"] < 10, "toy tracks are straight"
+def test_chance_is_exact_and_has_no_interval(result):
+    chance = result.figures["baselines"]["isotropic"]
+    assert chance == ISOTROPIC_EXPECTATION
+    assert set(chance) == set(HEADLINES)
+    assert chance["containment_68_deg"] == pytest.approx(111.1, abs=0.1)
+
+
+def test_the_principal_axis_says_how_often_it_has_no_blip_to_vote(result):
+    axis = result.figures["baselines"]["principal_axis_blip_vote"]
+    assert axis["axis_error_68_deg"] < 10, "toy tracks are straight"
+    assert axis["no_blip_fraction"] < 0.1, "toy tracks have blips ahead of them"
+
+
+def test_images_in_another_frame_have_no_principal_axis(monkeypatch, tmp_path):
+    split = write_toy_dataset(tmp_path / "toy", 200, orientation="predecessor")
+    done = evaluated(monkeypatch, split, tmp_path, network(mixed))
+    assert done.figures["baselines"] == {"isotropic": ISOTROPIC_EXPECTATION, "principal_axis_blip_vote": None}
+    assert np.isnan(read_predictions(done.predictions)["axis"]).all()
+    assert "principal_axis_blip_vote" not in pd.read_csv(done.metrics.parent / "plots/angular_error.csv")
+    assert done.report.read_bytes().startswith(b"%PDF")
+
+
+def test_a_missing_history_is_named(monkeypatch, split, tmp_path):
+    monkeypatch.setattr(evaluate, "load_network", lambda model, training: network(mixed))
+    names = {name: tmp_path / name for name in ("model", "training", "predictions", "metrics", "report")}
+    with pytest.raises(InputMissingError, match=r"absent\.csv does not exist; run `train` again"):
+        evaluate.run(SETTINGS, dataset=split, history=tmp_path / "absent.csv", **names)
+    assert not list(tmp_path.iterdir())
 
 
 def test_energy_bins_add_up(result):

@@ -20,7 +20,6 @@ from snpoint.stages import likelihood as stage
 
 EDGES = np.linspace(-1, 1, 201)
 SETTINGS = {
-    "seed": 1,
     "method": "vmf_mixture",
     "target": "neutrino",
     "energy_edges_mev": [0.0, 10.0, 20.0, 60.0],

@@ -29,12 +29,16 @@ METRICS = {
     "axis_error_68_deg": 33.0,
     "flipped_fraction": 0.17,
     "reversed_fraction": 0.09,
-    "baselines": {"isotropic": {"containment_68_deg": 111.1}, "principal_axis_blip_vote": {"containment_68_deg": 81.5}},
+    "baselines": {
+        "isotropic": {"containment_68_deg": 111.1},
+        "principal_axis_blip_vote": {"containment_68_deg": 81.5, "axis_error_68_deg": 29.25, "no_blip_fraction": 0.553},
+    },
     "ci95": {"containment_68_deg": [43.5, 47.0], "flipped_fraction": [0.14, 0.2]},
 }
 TRAINING = {"n_train": 8000, "n_val": 900, "n_parameters": 61234, "epochs_run": 14, "best_epoch": 12, "seconds": 95.0}
 POINTING = {
     "n_events": 100,
+    "n_true_directions": 1,
     "area_deg2": {"0.68": 210.0, "0.9": 400.0},
     "best_longitude_deg": -30.5,
     "best_latitude_deg": 12.0,
@@ -123,6 +127,31 @@ def test_page_shows_the_numbers_and_both_baselines(trained: Path) -> None:
     page, _, _ = run(trained)
     for text in ("45.2", "43.5", "47.0", "111.1", "81.5", "17.0%", "The network leans most on plane X.", "7.2", "210"):
         assert text in page, text
+
+
+def test_page_says_why_the_principal_axis_can_be_worse_than_chance(trained: Path) -> None:
+    page, _, rows = run(trained)
+    assert (rows[0]["principal_axis_axis_error_68_deg"], rows[0]["principal_axis_no_blip_fraction"]) == (29.25, 0.553)
+    assert "axis 29.2<br>no blip 55.3%" in page
+    assert "a coin for the events without a blip (55.3% of the test events)" in page
+
+
+def test_page_says_why_a_version_has_no_principal_axis(trained: Path) -> None:
+    metrics = METRICS | {"baselines": METRICS["baselines"] | {"principal_axis_blip_vote": None}}
+    write_json(trained / "results/electron_direction/v0/evaluate/metrics.json", metrics)
+    page, _, rows = run(trained)
+    assert rows[0]["principal_axis_68_deg"] is None
+    assert '<td>–<br><span class="small">needs canonical<br>images' in page
+    assert 'fill="#cc5500"' in page, "the legend stays"
+    assert page.count('fill="#cc5500"') == 1
+
+
+def test_events_with_many_directions_are_said_to_point_nowhere(trained: Path) -> None:
+    numbers = POINTING | {"n_events": 10, "n_true_directions": 10, "offset_deg": None, "true_direction_inside": None}
+    write_json(trained / "results/point/fdhd_es/pointing.json", numbers)
+    page, _, _ = run(trained, "real_data", pointings=["fdhd_es", "demo_burst"])
+    assert page.count("Not a burst:") == 1
+    assert "these 10 events have 10 different true neutrino directions" in page
 
 
 def test_chart_makes_room_for_the_worst_baseline(trained: Path) -> None:

@@ -70,9 +70,9 @@ def _truth(n: int, rng: np.random.Generator, directions: np.ndarray) -> dict:
     }
 
 
-def write_toy_dataset(folder: Path, n: int, seed: int = 1, truth: bool = True) -> Path:
+def write_toy_dataset(folder: Path, n: int, seed: int = 1, truth: bool = True, orientation: str = "canonical") -> Path:
     """Write ``image/shard_toy_0000.npz`` and ``dataset/split.npz``; returns the path of the latter."""
-    arrays = toy_arrays(n, seed)
+    arrays = toy_arrays(n, seed) | {"orientation": np.array(orientation)}
     if not truth:
         arrays["direction"][:] = np.nan
         arrays["energy_true_mev"][:] = np.nan

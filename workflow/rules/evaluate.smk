@@ -7,6 +7,7 @@ rule evaluate:
         dataset=version_split,
         model=paths.version_file("train", "model.keras"),
         training=paths.version_file("train", "training.json"),
+        history=paths.version_file("train", "history.csv"),
     output:
         predictions=paths.version_file("evaluate", "predictions.npz"),
         metrics=paths.version_file("evaluate", "metrics.json"),
@@ -22,5 +23,5 @@ rule evaluate:
         settings=settings("evaluate"),
     shell:
         "snpoint evaluate --settings {params.settings:q} --dataset {input.dataset:q} --model {input.model:q}"
-        " --training {input.training:q} --predictions {output.predictions:q} --metrics {output.metrics:q}"
-        " --report {output.report:q} --log {log:q}"
+        " --training {input.training:q} --history {input.history:q} --predictions {output.predictions:q}"
+        " --metrics {output.metrics:q} --report {output.report:q} --log {log:q}"

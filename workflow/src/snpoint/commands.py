@@ -85,6 +85,7 @@ COMMANDS: dict[str, Command] = {
             _DATASET,
             _MODEL,
             _TRAINING,
+            Option("history", "history.csv that belongs to the network"),
             _PREDICTIONS_OUT,
             Option("metrics", "metrics to write (.json); plots go beside them", "output"),
             Option("report", "report to write (.pdf)", "output"),

@@ -105,7 +105,7 @@ class ClusterSettings(Section):
     channel_gap: Annotated[int, Field(ge=0)] = Field(description="largest distance between neighbours [channels]")
     min_tps: Count
     tot_cut: Annotated[int, Field(ge=0)] = Field(description="TPs with ToT <= tot_cut are not clustered [ticks]")
-    energy_cut_mev: NonNegative = Field(description="clusters below are kept, but not accepted [MeV]")
+    energy_cut_mev: NonNegative = Field(description="marks clusters above as accepted; drops none [MeV]")
     adc_per_mev: PerPlane
     link_tolerance_ticks: NonNegative = Field(description="gap allowed between linked clusters [ticks]")
 
@@ -130,6 +130,10 @@ class Split(Section):
     val: Fraction
     calib: Fraction
     test: Fraction
+
+
+SPLITS = tuple(Split.model_fields)
+"""Names of the splits; the number of a split in every file is its place here."""
 
 
 class Selection(Section):
@@ -204,7 +208,7 @@ class TrainSettings(Section):
 class EvaluateSettings(Section):
     """``evaluate``: predictions, metrics with intervals, plots."""
 
-    code: Literal[1] = 1
+    code: Literal[2] = 2
     seed: Seed
     batch_size: Count
     bootstrap_samples: Annotated[int, Field(ge=10)]
@@ -215,7 +219,6 @@ class LikelihoodSettings(Section):
     """``likelihood``: P(cos theta | E) from the `calib` split."""
 
     code: Literal[1] = 1
-    seed: Seed
     method: Literal["vmf_mixture"]
     target: Literal["neutrino", "electron"] = Field(description="whose true direction theta is measured from")
     energy_edges_mev: Annotated[list[NonNegative], Field(min_length=2)]
@@ -237,14 +240,14 @@ class InterpretSettings(Section):
 class PredictSettings(Section):
     """``predict``: a version applied to a dataset, with or without truth."""
 
-    code: Literal[1] = 1
+    code: Literal[2] = 2
     batch_size: Count
 
 
 class PointSettings(Section):
     """``point``: log-likelihood of a burst over a HEALPix sky."""
 
-    code: Literal[1] = 1
+    code: Literal[2] = 2
     seed: Seed
     nside: Annotated[int, Field(ge=1, le=1024)]
     burst: Literal["draw", "all"] = Field(

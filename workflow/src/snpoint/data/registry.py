@@ -13,8 +13,7 @@ import pandas as pd
 from snpoint import paths, provenance
 from snpoint.data.atomic import write_json, write_text
 from snpoint.data.contracts import FORMAT_VERSION
-from snpoint.data.results import read_json
-from snpoint.errors import DataError
+from snpoint.data.summaries import read_strict_json
 
 Row = dict[str, Any]
 
@@ -26,7 +25,13 @@ _INTERVALS = {
     "flipped": "flipped_fraction",
     "reversed": "reversed_fraction",
 }
-_BASELINES = {"isotropic_68_deg": "isotropic", "principal_axis_68_deg": "principal_axis_blip_vote"}
+_BASELINES = {
+    "isotropic_68_deg": ("isotropic", "containment_68_deg"),
+    "principal_axis_68_deg": ("principal_axis_blip_vote", "containment_68_deg"),
+    "principal_axis_axis_error_68_deg": ("principal_axis_blip_vote", "axis_error_68_deg"),
+    "principal_axis_no_blip_fraction": ("principal_axis_blip_vote", "no_blip_fraction"),
+}
+"""Column -> baseline and its figure; a baseline that does not apply is null in ``metrics.json``."""
 _TRAINING = ("n_train", "n_val", "n_parameters", "epochs_run", "best_epoch", "samples_per_second", "backend", "device")
 
 
@@ -82,12 +87,7 @@ def version_row(task: str, version: str, described: Row) -> Row:
 
 
 def _content(path: str) -> Row:
-    if not Path(path).exists():
-        return {}
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: not a JSON object; delete it and run its stage again")
-    return content
+    return read_strict_json(path) if Path(path).exists() else {}
 
 
 def _figures(metrics: Row) -> Row:
@@ -97,7 +97,7 @@ def _figures(metrics: Row) -> Row:
         interval = metrics.get("ci95", {}).get(name) or (None, None)
         row |= {value: metrics.get(name), low: interval[0], high: interval[1]}
     baselines = metrics.get("baselines", {})
-    return row | {column: baselines.get(name, {}).get("containment_68_deg") for column, name in _BASELINES.items()}
+    return row | {column: (baselines.get(name) or {}).get(key) for column, (name, key) in _BASELINES.items()}
 
 
 def _origin(task: str, version: str) -> Row:

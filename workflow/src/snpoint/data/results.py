@@ -1,8 +1,7 @@
-"""Reading result files back: NPZ against their contract, and JSON."""
+"""Reading NPZ results back, against their contract."""
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,9 @@ from numpy.typing import NDArray
 
 from snpoint.data.contracts import FORMAT_VERSION, PREDICTIONS, Array, validate
 from snpoint.errors import DataError, InputMissingError
+
+PLANE_X = 2
+"""Column of plane X, the best calorimeter, in ``energy_reco_mev``."""
 
 
 def read_npz(path: str | Path, contract: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
@@ -42,21 +44,3 @@ def read_npz(path: str | Path, contract: Mapping[str, Array]) -> dict[str, NDArr
 def read_predictions(path: str | Path) -> dict[str, NDArray[Any]]:
     """All arrays of a ``predictions.npz``; errors as of `read_npz`."""
     return read_npz(path, PREDICTIONS)
-
-
-def read_json(path: str | Path) -> Any:
-    """Content of a JSON file.
-
-    Raises
-    ------
-    InputMissingError
-        The file does not exist or cannot be opened.
-    DataError
-        It is not JSON.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not JSON ({error}); delete it and run its stage again") from error
-    except OSError as error:
-        raise InputMissingError(f"{path}: cannot be read ({error.strerror}); run the stage that makes it") from error

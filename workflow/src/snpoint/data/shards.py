@@ -18,11 +18,10 @@ from snpoint.data.contracts import FORMAT_VERSION, SHARD, SPLIT, Array, validate
 from snpoint.data.results import read_npz
 from snpoint.errors import DataError
 from snpoint.provenance import fingerprint
+from snpoint.settings import SPLITS
 
 Columns = dict[str, npt.NDArray[Any]]
 
-SPLITS = ("train", "val", "calib", "test")
-"""Names of the splits, in the order of their numbers."""
 TP_KEYS = (*("channel", "tick", "samples_over_threshold", "samples_to_peak", "adc_integral", "adc_peak", "in_main"),)
 """Arrays with one entry per TP; all others but ``offsets`` and scalars have one per image."""
 FRAME_KEYS = ("orientation", "detector")

@@ -46,7 +46,7 @@ SUMMARIES: dict[str, dict[str, Key]] = {
         "shards": LIST,
         "interactions": OBJECT,
         "labels": OBJECT,
-        "energy_true_mev": OBJECT,
+        "energy_true_mev": Key("object", null=True),
         "energy_reco_mev": OBJECT,
         "planes_found": OBJECT,
         "tps_per_image": OBJECT,
@@ -109,6 +109,7 @@ SUMMARIES: dict[str, dict[str, Key]] = {
         "burst": TEXT,
         "n_events": Key("count", 1),
         "n_different_events": Key("count", 1),
+        "n_true_directions": Key("count", 1, null=True),
         "likelihood_class": TEXT,
         "likelihood_target": TEXT,
         "n_tables_fallback": COUNT,
@@ -130,7 +131,7 @@ SUMMARIES: dict[str, dict[str, Key]] = {
 }
 
 
-def read_strict_json(path: Path) -> dict[str, Any]:
+def read_strict_json(path: str | Path) -> dict[str, Any]:
     """A JSON object; NaN, Infinity and duplicate keys are errors.
 
     Raises
@@ -142,12 +143,14 @@ def read_strict_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(
-            path.read_text(encoding="utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
+            Path(path).read_text(encoding="utf-8"),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_duplicates,
         )
     except OSError as error:
-        raise InputMissingError(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputMissingError(f"{path}: cannot be read ({error.strerror}); run the stage that makes it") from error
     except ValueError as error:
-        raise DataError(f"{path}: not strict JSON ({error}); run its stage again") from error
+        raise DataError(f"{path}: not strict JSON ({error}); delete it and run its stage again") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds {type(content).__name__}, expected an object; run its stage again")
     return content

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from snpoint.data.results import read_json
+from snpoint.data.summaries import read_strict_json
 from snpoint.errors import DataError
 from snpoint.models.architectures import PLANES
 from snpoint.models.batches import Draw
@@ -58,7 +58,7 @@ def load_network(model: str | Path, training: str | Path) -> Network:
     DataError
         One is damaged, or they do not belong together.
     """
-    summary = read_json(training)
+    summary = read_strict_json(training)
     try:
         image, loss = Drawing.model_validate(summary["image"]), str(summary["loss"])
     except (KeyError, TypeError, ValidationError) as error:

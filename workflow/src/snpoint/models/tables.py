@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snpoint.data import contracts
 from snpoint.data.shards import Events
 from snpoint.models.network import Network
-from snpoint.physics.baselines import principal_axis
+from snpoint.physics import baselines
 
 
 def predictions_table(network: Network, events: Events, batch_size: int, where: Path) -> dict[str, NDArray[Any]]:
@@ -29,7 +29,8 @@ def predictions_table(network: Network, events: Events, batch_size: int, where: 
     Returns
     -------
     dict of ndarray
-        As `snpoint.data.contracts.PREDICTIONS` demands, one entry per image.
+        As `snpoint.data.contracts.PREDICTIONS` demands, one entry per image; ``axis`` is NaN for images that are not
+        in the canonical frame.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def predictions_table(network: Network, events: Events, batch_size: int, where: 
         "split": events.split,
         "direction_true": events.direction,
         "direction_pred": decoded.direction,
-        "axis": principal_axis(vars(events)).astype(np.float32),
+        "axis": _axis(events),
         "kappa": decoded.kappa,
         "head_probability": decoded.head_probability,
         "energy_true_mev": events.energy_true_mev,
@@ -53,3 +54,9 @@ def predictions_table(network: Network, events: Events, batch_size: int, where: 
     }
     contracts.validate(table, contracts.PREDICTIONS, where)
     return table
+
+
+def _axis(events: Events) -> NDArray[np.float32]:
+    if events.orientation != baselines.ORIENTATION:
+        return np.full((len(events), 3), np.nan, np.float32)
+    return baselines.principal_axis(vars(events), events.detector).astype(np.float32)

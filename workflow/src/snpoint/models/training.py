@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,9 @@ from snpoint.settings import TrainSettings
 _log = logging.getLogger(__name__)
 
 _CHECK_EVERY_BATCHES = 100
+
+OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {"adam": keras.optimizers.Adam}
+"""Optimizers by the name a version gives; each is made with a learning rate and ``clipnorm``."""
 
 
 @dataclass
@@ -124,7 +128,7 @@ def train(settings: TrainSettings, batches: ImageBatches, validation: ImageBatch
     keras.utils.set_random_seed(settings.seed)
     model = build(settings.architecture, settings.image, settings.loss)
     model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate, clipnorm=settings.clipnorm),
+        optimizer=OPTIMIZERS[settings.optimizer](settings.learning_rate, clipnorm=settings.clipnorm),
         loss=LOSSES[settings.loss],
         metrics=[Containment()],
         jit_compile=device.compile_jit(),

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from snpoint.errors import DataError
 from snpoint.physics.angles import angle_deg
 from snpoint.physics.statistics import bootstrap_interval, containment, paired_bootstrap_difference
+from snpoint.settings import SPLITS
 
-TEST_SPLIT = 3
+_TEST = SPLITS.index("test")
 
 
 @dataclass(frozen=True)
@@ -69,5 +70,5 @@ def compare(
 
 def _test_errors_deg(predictions: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     errors = angle_deg(predictions["direction_pred"], predictions["direction_true"])
-    chosen = (predictions["split"] == TEST_SPLIT) & np.isfinite(errors)
+    chosen = (predictions["split"] == _TEST) & np.isfinite(errors)
     return predictions["event_uid"][chosen], errors[chosen]

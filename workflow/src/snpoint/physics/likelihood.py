@@ -12,6 +12,7 @@ must not make a spike.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -214,6 +215,12 @@ def build_tables(
     pdf = np.stack([table_row(mixture, cos_edges, min_pdf) for mixture in mixtures])
     behind = np.where(fallback, len(cosines), counts).astype(np.int64)
     return Tables(pdf, np.asarray(edges_mev, np.float64), cos_edges, behind, fallback), mixtures
+
+
+METHODS: dict[str, Callable[[Floats, Floats, Floats, int, int, float], tuple[Tables, list[Mixture]]]] = {
+    "vmf_mixture": build_tables
+}
+"""Ways to make the tables, by the name a version gives; called as `build_tables`."""
 
 
 def kolmogorov_smirnov(cosines: Floats, row_pdf: Floats, cos_edges: Floats) -> tuple[float, float]:

@@ -73,13 +73,15 @@ class Burst:
     """Events that point at one supernova.
 
     directions (N, 3) predicted, energies_mev (N,) reconstructed, rows (N,) which predictions they are, true_direction
-    (3,) direction of flight of the neutrinos or None.
+    (3,) direction of flight of the neutrinos or None, n_true_directions how many different ones there are (None where
+    one is unknown; more than 1 for events that are no burst).
     """
 
     directions: Floats
     energies_mev: Floats
     rows: NDArray[np.int64]
     true_direction: Floats | None
+    n_true_directions: int | None
 
 
 def draw_burst(
@@ -116,7 +118,20 @@ def draw_burst(
         sphere.normalized(neutrino_directions[rows]), target, rng.uniform(0.0, 2.0 * np.pi, n_events)
     )
     turned = sphere.normalized(np.einsum("nij,nj->ni", turns, np.asarray(directions, np.float64)[rows]))
-    return Burst(turned, np.asarray(energies_mev, np.float64)[rows], np.asarray(rows, np.int64), target)
+    return Burst(turned, np.asarray(energies_mev, np.float64)[rows], np.asarray(rows, np.int64), target, 1)
+
+
+def whole(directions: Floats, neutrino_directions: Floats, energies_mev: Floats) -> Burst:
+    """All events as they are: directions predicted (N, 3), true ones of the neutrinos (N, 3), energies (N,) in MeV."""
+    common = common_direction(neutrino_directions)
+    count = 1 if common is not None else _count_directions(neutrino_directions)
+    return Burst(directions, energies_mev, np.arange(len(directions)), common, count)
+
+
+def _count_directions(neutrino_directions: Floats) -> int | None:
+    if not np.isfinite(neutrino_directions).all():
+        return None
+    return len(np.unique(np.round(sphere.normalized(neutrino_directions), 5), axis=0))
 
 
 def common_direction(neutrino_directions: Floats, tolerance_deg: float = 1.0) -> Floats | None:

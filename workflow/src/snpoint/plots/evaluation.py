@@ -12,9 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from snpoint.physics.baselines import ISOTROPIC_EXPECTATION
 from snpoint.plots.canvas import COLORS, figure, style
 
 Floats = NDArray[np.floating[Any]]
+Bins = Sequence[Mapping[str, Any]]
 FRACTION = 0.68
 NETWORK, AXIS, CHANCE = "network", "principal axis + blip vote", "isotropic"
 
@@ -34,25 +36,27 @@ class Interval:
 
 
 @style()
-def angular_error(network: Floats, axis: Floats, containment: Interval) -> tuple[Figure, pd.DataFrame]:
-    """Angular errors (N,) [deg]: how they are distributed, and what share lies within an angle."""
+def angular_error(network: Floats, axis: Floats | None, containment: Interval) -> tuple[Figure, pd.DataFrame]:
+    """Angular errors (N,) [deg]: how they are distributed, and what share lies within an angle; axis may be None."""
     canvas, (left, right) = figure(9.8, 4.1, ncols=2)
     edges = np.linspace(0, 180, 37)
     middle = 0.5 * (edges[1:] + edges[:-1])
     table = pd.DataFrame({"low_deg": edges[:-1], "high_deg": edges[1:]})
-    table["network"], table["principal_axis_blip_vote"] = (_density(values, edges) for values in (network, axis))
+    table["network"] = _density(network, edges)
     table["isotropic"] = -np.diff(np.cos(np.radians(edges))) / 2 / np.diff(edges)
     left.stairs(table["network"], edges, fill=True, color=COLORS["band"], alpha=0.55)
     left.stairs(table["network"], edges, color=COLORS["main"], lw=1.8, label=NETWORK)
-    left.stairs(table["principal_axis_blip_vote"], edges, color=COLORS["second"], lw=1.4, label=AXIS)
+    if axis is not None:
+        table["principal_axis_blip_vote"] = _density(axis, edges)
+        left.stairs(table["principal_axis_blip_vote"], edges, color=COLORS["second"], lw=1.4, label=AXIS)
     left.plot(middle, table["isotropic"], color=COLORS["baseline"], ls="--", lw=1.4, label=CHANCE)
     left.set(xlabel="angle to the true direction [deg]", ylabel="events per degree (normalized)")
     left.set_title("Angular error")
     angles = np.linspace(0, 180, 721)
     for values, color, label in ((network, COLORS["main"], NETWORK), (axis, COLORS["second"], AXIS)):
-        right.plot(
-            angles, np.searchsorted(np.sort(values), angles, side="right") / len(values), color=color, label=label
-        )
+        if values is not None:
+            share = np.searchsorted(np.sort(values), angles, side="right") / len(values)
+            right.plot(angles, share, color=color, label=label)
     right.plot(angles, (1 - np.cos(np.radians(angles))) / 2, color=COLORS["baseline"], ls="--", lw=1.4, label=CHANCE)
     right.axhline(FRACTION, color=COLORS["truth"], lw=0.9, ls=":")
     right.set(xlabel="angle to the true direction [deg]", ylabel="share of events within", ylim=(0, 1.02))
@@ -67,24 +71,26 @@ def angular_error(network: Floats, axis: Floats, containment: Interval) -> tuple
 
 
 @style()
-def cosine(network: Floats, axis: Floats, fractions: Mapping[str, float]) -> tuple[Figure, pd.DataFrame]:
-    """Cosines (N,) of the angular errors; the shares of the usual four classes are written in."""
+def cosine(network: Floats, axis: Floats | None, fractions: Mapping[str, float]) -> tuple[Figure, pd.DataFrame]:
+    """Cosines (N,) of the angular errors, axis may be None; the shares of the usual four classes are written in."""
     canvas, axes = figure(7.2, 4.2)
     edges = np.linspace(-1, 1, 41)
     table = pd.DataFrame({"low": edges[:-1], "high": edges[1:]})
-    table["network"], table["principal_axis_blip_vote"] = (_density(values, edges) for values in (network, axis))
+    table["network"] = _density(network, edges)
     axes.stairs(table["network"], edges, fill=True, color=COLORS["band"], alpha=0.55)
     axes.stairs(table["network"], edges, color=COLORS["main"], lw=1.8, label=NETWORK)
-    axes.stairs(table["principal_axis_blip_vote"], edges, color=COLORS["second"], lw=1.4, label=AXIS)
+    if axis is not None:
+        table["principal_axis_blip_vote"] = _density(axis, edges)
+        axes.stairs(table["principal_axis_blip_vote"], edges, color=COLORS["second"], lw=1.4, label=AXIS)
+    drawn = table.drop(columns=["low", "high"]).to_numpy()
     axes.axhline(0.5, color=COLORS["baseline"], ls="--", lw=1.4, label=CHANCE)
-    top = 2.5 * max(table["network"].max(), table["principal_axis_blip_vote"].max(), 0.5)
+    top = 2.5 * max(drawn.max(), 0.5)
     names = {"cos_below_-0.7": -0.85, "cos_within_0.7": 0.0, "cos_0.7_to_0.9": 0.8, "cos_above_0.9": 0.95}
     for border in (-0.7, 0.7, 0.9):
         axes.axvline(border, color=COLORS["baseline"], lw=0.8, ls=":")
     for name, position in names.items():
         axes.text(position, top * 0.93, f"{100 * fractions[name]:.0f}%", ha="center", va="top", color=COLORS["main"])
-    positive = np.concatenate([table["network"], table["principal_axis_blip_vote"]])
-    axes.set(yscale="log", xlim=(-1, 1), ylim=(max(0.5 * positive[positive > 0].min(), 1e-3), top))
+    axes.set(yscale="log", xlim=(-1, 1), ylim=(max(0.5 * drawn[drawn > 0].min(), 1e-3), top))
     axes.set(
         xlabel="cos θ to the true direction", ylabel="density per unit cosine", title="Cosine of the angular error"
     )
@@ -93,17 +99,24 @@ def cosine(network: Floats, axis: Floats, fractions: Mapping[str, float]) -> tup
 
 
 @style()
-def energy(network: Sequence[Mapping[str, Any]], axis: Sequence[Mapping[str, Any]]) -> tuple[Figure, pd.DataFrame]:
-    """68% containment and share of wrong heads over the true energy, with 95% intervals; bins as in metrics.json."""
+def energy(network: Bins, axis: Bins | None) -> tuple[Figure, pd.DataFrame]:
+    """68% containment and share of wrong heads over the true energy, with 95% intervals; bins as in metrics.json.
+
+    ``axis`` may be None.
+    """
     canvas, (left, right) = figure(9.8, 4.1, ncols=2)
     rows = []
-    for name, bins, color in ((NETWORK, network, COLORS["main"]), (AXIS, axis, COLORS["second"])):
+    for name, bins, color in ((NETWORK, network, COLORS["main"]), (AXIS, axis or (), COLORS["second"])):
+        if not bins:
+            continue
         for axes, key, factor in ((left, "containment_68_deg", 1.0), (right, "flipped_fraction", 100.0)):
             _points(axes, bins, key, factor, color, name)
         rows += [_energy_row(name, entry) for entry in bins]
-    left.axhline(111.1, color=COLORS["baseline"], ls="--", lw=1.4, label=CHANCE)
-    right.axhline(50.0, color=COLORS["baseline"], ls="--", lw=1.4, label=CHANCE)
-    left.set(ylabel="68% containment [deg]", title="Resolution and energy", ylim=(0, 180), yticks=range(0, 181, 30))
+    left.axhline(ISOTROPIC_EXPECTATION["containment_68_deg"], color=COLORS["baseline"], ls="--", lw=1.4, label=CHANCE)
+    right.axhline(
+        100 * ISOTROPIC_EXPECTATION["flipped_fraction"], color=COLORS["baseline"], ls="--", lw=1.4, label=CHANCE
+    )
+    left.set(ylabel="68% containment [deg]", title="Resolution and energy", ylim=(0, 215), yticks=range(0, 181, 30))
     right.set(ylabel="more than 90° off [%]", title="Head and tail", ylim=(0, 62))
     for axes in (left, right):
         axes.set(xlabel="true kinetic energy [MeV]", xscale="log")
@@ -171,34 +184,12 @@ def confidence(error_deg: Floats, kappa: Floats, head: Floats) -> tuple[Figure, 
     return canvas, pd.concat([table, heads], ignore_index=True)
 
 
-@style()
-def summary(title: str, sentences: Sequence[str], header: Sequence[str], rows: Sequence[Sequence[str]]) -> Figure:
-    """First page of the report: the numbers in words, and a table of them beside the baselines."""
-    canvas, axes = figure(9.8, 6.2)
-    canvas.set_layout_engine("none")
-    axes.set_position((0.05, 0.05, 0.9, 0.81))
-    axes.set_axis_off()
-    canvas.suptitle(title, x=0.05, y=0.95, ha="left", fontsize=16, fontweight="bold")
-    axes.text(0.0, 1.0, "\n".join(sentences), va="top", fontsize=10.5, linespacing=1.75, transform=axes.transAxes)
-    cells = axes.table(
-        cellText=rows, colLabels=header, cellLoc="center", loc="bottom", bbox=(0.0, 0.0, 1.0, 0.56), edges="horizontal"
-    )
-    cells.auto_set_font_size(False)
-    cells.set_fontsize(10)
-    for (row, column), cell in cells.get_celld().items():
-        cell.set_edgecolor("#c9c9c9")
-        cell.set_text_props(ha="left" if column == 0 else "center", fontweight="bold" if row == 0 else "normal")
-    return canvas
-
-
 def _density(values: Floats, edges: Floats) -> Floats:
     counts = np.histogram(values, edges)[0]
     return counts / (max(len(values), 1) * np.diff(edges))
 
 
-def _points(
-    axes: mpl.axes.Axes, bins: Sequence[Mapping[str, Any]], key: str, factor: float, color: str, label: str
-) -> None:
+def _points(axes: mpl.axes.Axes, bins: Bins, key: str, factor: float, color: str, label: str) -> None:
     filled = [entry for entry in bins if entry["n"] > 0]
     values = np.array([entry[key] for entry in filled]) * factor
     low, high = np.array([entry["ci95"][key] for entry in filled]).reshape(-1, 2).T * factor
@@ -217,7 +208,7 @@ def _points(
     )
 
 
-def _inside(energy_mev: float, bins: Sequence[Mapping[str, Any]]) -> bool:
+def _inside(energy_mev: float, bins: Bins) -> bool:
     return bool(bins[0]["low_mev"] <= energy_mev <= bins[-1]["high_mev"])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from snpoint.physics.baselines import ISOTROPIC_EXPECTATION
 from snpoint.plots.canvas import COLORS, figure, style
 
-ISOTROPIC_68_DEG = float(np.degrees(np.arccos(1.0 - 2.0 * 0.68)))
+ISOTROPIC_68_DEG = ISOTROPIC_EXPECTATION["containment_68_deg"]
 _LABELS = {"none": "all planes", "A": "without A", "B": "without B", "X": "without X"}
 _COLORS = {"none": "#222222", "A": COLORS["main"], "B": COLORS["second"], "X": COLORS["third"]}
 _ORDER = tuple(_LABELS)
@@ -70,17 +69,6 @@ def distributions(errors_deg: NDArray[np.float32], title: str) -> Figure:
         title=title,
     )
     axes.legend(loc="lower right")
-    return canvas
-
-
-@style()
-def summary_page(lines: Sequence[str], title: str) -> Figure:
-    """The sentences on one page."""
-    canvas, axes = figure(7.2, 4.2)
-    axes.set_axis_off()
-    axes.set_title(title)
-    wrapped = "\n\n".join(textwrap.fill(line, 92) for line in lines)
-    axes.text(0.0, 0.97, wrapped, transform=axes.transAxes, va="top", fontsize=10, linespacing=1.35)
     return canvas
 
 

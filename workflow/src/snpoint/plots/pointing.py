@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -72,10 +73,11 @@ def _full_sky(canvas: Figure, axes: Any, sky: Sky) -> None:
             np.radians(lat_deg),
             name,
             color="white",
-            fontsize=8,
+            fontsize=8.5,
+            fontweight="bold",
             ha="center",
             va="center",
-            alpha=0.9,
+            path_effects=[withStroke(linewidth=2.2, foreground="#1d2433")],
         )
     axes.grid(color="white", alpha=0.18, lw=0.6)
     axes.set_xticklabels([])
@@ -156,7 +158,16 @@ def _marks(axes: Any, sky: Sky, place: Any) -> None:
 _BEST: Mapping[str, Any] = {
     "marker": "*", "ms": 12, "mfc": COLORS["second"], "mec": "white", "mew": 0.8, "label": "best direction"
 }  # fmt: skip
-_MEAN: Mapping[str, Any] = {"marker": "P", "ms": 7, "mfc": COLORS["third"], "mec": "white", "mew": 0.7, "label": "mean"}
+# A ring larger than the star, with a light rim: seen also where the two agree, which is the usual case.
+_MEAN: Mapping[str, Any] = {
+    "marker": "o",
+    "ms": 14,
+    "mfc": "none",
+    "mec": COLORS["third"],
+    "mew": 2.0,
+    "path_effects": [withStroke(linewidth=4.2, foreground="white")],
+    "label": "mean direction",
+}
 _TRUE: Mapping[str, Any] = {
     "marker": "X",
     "ms": 9,

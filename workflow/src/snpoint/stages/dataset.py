@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from snpoint.data.atomic import write_json, write_text
 from snpoint.data.contracts import FORMAT_VERSION
-from snpoint.data.shards import SPLITS, check_one_frame, frame, load_dataset, read_shard, write_split
+from snpoint.data.pages import render
+from snpoint.data.shards import check_one_frame, frame, load_dataset, read_shard, write_split
 from snpoint.errors import ConfigError, DataError
 from snpoint.physics import summary
 from snpoint.physics.imaging import draw
 from snpoint.physics.splitting import assign_split, choose_events
 from snpoint.plots import dataset as plots
 from snpoint.provenance import fingerprint
-from snpoint.settings import DatasetSettings
+from snpoint.settings import SPLITS, DatasetSettings
 
 log = logging.getLogger(__name__)
 
@@ -179,21 +179,14 @@ def _shard_counts(
 def _write_page(page: Path, content: dict[str, Any], kept: dict[str, np.ndarray], split: Path) -> None:
     columns = {key: kept[key] for key in ("direction", "energy_true_mev", "energy_reco_mev", "n_tps")}
     columns |= {"split": {name: part["n"] for name, part in content["splits"].items()}, "volumes": content["volumes"]}
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("snpoint.stages"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("card.html.j2").render(
-        name=page.resolve().parent.parent.name,
-        card=content,
-        size=_EXAMPLE_SIZE,
-        examples=plots.png_uri(_example_figure(kept, split)),
-        overview=plots.png_uri(plots.overview(columns, _ENERGY_EDGES_MEV)),
-    )
-    write_text(page, text)
+    shown = {
+        "name": page.resolve().parent.parent.name,
+        "card": content,
+        "size": _EXAMPLE_SIZE,
+        "examples": plots.png_uri(_example_figure(kept, split)),
+        "overview": plots.png_uri(plots.overview(columns, _ENERGY_EDGES_MEV)),
+    }
+    write_text(page, render("card.html.j2", shown))
 
 
 def _example_figure(kept: dict[str, np.ndarray], split: Path) -> Any:

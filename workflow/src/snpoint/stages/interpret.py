@@ -18,6 +18,7 @@ from snpoint.models.network import load_network
 from snpoint.models.prediction import predict
 from snpoint.plots import interpretation as plots
 from snpoint.plots.canvas import write_figure, write_pdf
+from snpoint.plots.pages import text_page
 from snpoint.settings import InterpretSettings
 
 _log = logging.getLogger(__name__)
@@ -85,4 +86,4 @@ def _write_figures(summary: dict[str, Any], errors_deg: NDArray[np.float32], fol
     write_figure(bars, folder / "plane_ablation.png", plots.containments_table(summary))
     write_figure(curves, folder / "plane_ablation_errors.png", plots.distributions_table(errors_deg))
     title = f"Plane ablation of {report.parent.parent.name}"
-    write_pdf([plots.summary_page(summary["sentences"], title), bars, curves], report)
+    write_pdf([text_page(title, summary["sentences"]), bars, curves], report)

@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 
 from snpoint.data import contracts
 from snpoint.data.atomic import write_json, write_npz
-from snpoint.data.results import read_predictions
+from snpoint.data.results import PLANE_X, read_predictions
 from snpoint.errors import DataError
 from snpoint.physics import likelihood as physics
 from snpoint.physics.angles import cosine
 from snpoint.plots import likelihood as plots
 from snpoint.plots.canvas import write_figure
-from snpoint.settings import LikelihoodSettings
+from snpoint.settings import SPLITS, LikelihoodSettings
 
 _log = logging.getLogger(__name__)
 
-CALIB, TEST = 2, 3
+CALIB, TEST = SPLITS.index("calib"), SPLITS.index("test")
 CLASSES = {1: "ES", 2: "CC"}
 TRUTH = {"neutrino": "neutrino_direction", "electron": "direction_true"}
-PLANE_X = 2
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def _class(
             calib.sum(),
             settings.min_events,
         )
-    tables, mixtures = physics.build_tables(
+    tables, mixtures = physics.METHODS[settings.method](
         cosines[calib],
         energies_mev[calib],
         np.asarray(settings.energy_edges_mev),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from snpoint.data import contracts
 from snpoint.data.atomic import write_json
-from snpoint.data.results import read_npz, read_predictions
+from snpoint.data.results import PLANE_X, read_npz, read_predictions
 from snpoint.data.sky import write_sky
 from snpoint.errors import DataError
 from snpoint.physics import pointing as physics
@@ -20,12 +20,11 @@ from snpoint.physics.angles import angle_deg
 from snpoint.physics.likelihood import Tables
 from snpoint.plots import pointing as plots
 from snpoint.plots.canvas import write_figure
-from snpoint.settings import PointSettings
+from snpoint.settings import SPLITS, PointSettings
 
 _log = logging.getLogger(__name__)
 
-TEST = 3
-PLANE_X = 2
+TEST = SPLITS.index("test")
 EVENT_CLASS = "ES"
 
 
@@ -93,7 +92,7 @@ def _burst(settings: PointSettings, arrays: dict[str, NDArray[Any]], predictions
     if settings.burst == "all":
         if len(directions) == 0:
             raise DataError(f"{predictions}: holds no event to point with; check the dataset's card")
-        return physics.Burst(directions, energies, np.arange(len(directions)), physics.common_direction(neutrinos))
+        return physics.whole(directions, neutrinos, energies)
     candidates = np.flatnonzero((arrays["split"] == TEST) & np.isfinite(neutrinos).all(axis=1))
     if candidates.size == 0:
         raise DataError(
@@ -120,6 +119,7 @@ def _used(
         "burst": settings.burst,
         "n_events": len(burst.rows),
         "n_different_events": len(np.unique(burst.rows)),
+        "n_true_directions": burst.n_true_directions,
         "likelihood_class": event_class,
         "likelihood_target": target,
         "n_tables_fallback": int(tables.fallback.sum()),
@@ -174,8 +174,10 @@ def _caption(content: dict[str, Any]) -> str:
     ]
     if content["offset_deg"] is not None:
         lines[0] += f" · offset from the truth {content['offset_deg']:.1f}°"
+    elif content["n_true_directions"] is None:
+        lines[0] += " · true direction unknown"
     else:
-        lines[0] += " · no common true direction"
+        lines[0] += f" · no burst: {content['n_true_directions']} different true directions, no common one to find"
     lines.append(
         "Direction of flight of the neutrinos in the detector frame (the supernova is opposite); "
         "circles: predicted directions of the events, larger for more energy"

@@ -13,19 +13,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from snpoint import __version__, config, paths
 from snpoint.data.atomic import write_text
+from snpoint.data.pages import render
 from snpoint.data.registry import Row, version_row, write_registry
-from snpoint.data.results import read_json, read_predictions
-from snpoint.data.shards import SPLITS
+from snpoint.data.results import PLANE_X, read_predictions
+from snpoint.data.summaries import read_strict_json
+from snpoint.data.tables import uid_parts
 from snpoint.errors import ConfigError
 from snpoint.physics.angles import angle_deg
+from snpoint.physics.baselines import ISOTROPIC_EXPECTATION
 from snpoint.physics.sphere import longitude_latitude_deg
 from snpoint.physics.statistics import containment
-from snpoint.settings import ReportSettings
+from snpoint.settings import SPLITS, ReportSettings
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +40,6 @@ _LINKED = {
 _PLOTTED = ("evaluate", "likelihood", "interpret")
 _INTERACTIONS = {0: "background", 1: "ES", 2: "CC"}
 _EVENTS_SHOWN = 25
-PLANE_X = 2
 
 Link = Callable[[str | Path], str]
 
@@ -61,13 +62,15 @@ def run(
         "rows": rows,
         "chart": chart,
         "axis_max": _axis_max_deg(chart),
+        "chance": ISOTROPIC_EXPECTATION,
+        "no_blip": _no_blip(chart),
         "versions": [_version(row, link) for row in rows],
         "pointings": [_pointing(name, link) for name in settings.pointings],
         "datasets": [_dataset(name, link) for name in settings.datasets],
         "predictions": [_prediction(name, link) for name in settings.predictions],
         "links": _page_links(page, registry_csv, link),
     }
-    write_text(page, _environment().get_template("report.html.j2").render(content))
+    write_text(page, render("report.html.j2", content, _FILTERS))
     if registry_csv is not None and registry_json is not None:
         write_registry(registry_csv, registry_json, rows)
     done = sum(row["state"] == "evaluated" for row in rows)
@@ -93,18 +96,6 @@ def _described(task: str, version: str) -> Row:
     }
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("snpoint.stages", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "percent": _percent, "duration": _duration, "plain": _plain}
-    return environment
-
-
 def _number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
@@ -125,6 +116,9 @@ def _plain(stem: str) -> str:
     return stem.replace("_", " ")
 
 
+_FILTERS = {"number": _number, "percent": _percent, "duration": _duration, "plain": _plain}
+
+
 def _chart(rows: list[Row]) -> list[Row]:
     """Versions with a result, sharpest first: what the chart of the headline draws."""
     done = [row for row in rows if row["containment_68_deg"] is not None]
@@ -136,6 +130,13 @@ def _axis_max_deg(chart: list[Row]) -> float:
     keys = ("containment_68_high_deg", "principal_axis_68_deg", "isotropic_68_deg")
     drawn = [row[key] for row in chart for key in keys if row[key] is not None]
     return 20.0 * np.ceil(max([120.0, *drawn]) / 20.0)
+
+
+def _no_blip(chart: list[Row]) -> str:
+    """Share of the test events without a blip, over all versions."""
+    shares = [row["principal_axis_no_blip_fraction"] for row in chart]
+    known = sorted({_percent(share) for share in shares if share is not None}, key=lambda text: float(text[:-1]))
+    return " to ".join(known[:1] + known[1:][-1:]) if known else "a share"
 
 
 def _existing(folder: str, names: tuple[str, ...], link: Link) -> list[tuple[str, str]]:
@@ -160,7 +161,7 @@ def _version(row: Row, link: Link) -> dict[str, Any]:
         "anchor": f"{task}-{version}".replace("/", "-"),
         "files": [*files, *_existing(folder, ("config.yaml",), link)],
         "plots": {stage: _plots(f"{folder}/{stage}", link) for stage in _PLOTTED},
-        "sentences": read_json(interpretation).get("sentences", []) if interpretation.exists() else [],
+        "sentences": read_strict_json(interpretation).get("sentences", []) if interpretation.exists() else [],
     }
 
 
@@ -176,7 +177,7 @@ def _pointing(name: str, link: Link) -> dict[str, Any]:
         "name": name,
         "why": why,
         "version": version,
-        "numbers": read_json(numbers) if numbers.exists() else None,
+        "numbers": read_strict_json(numbers) if numbers.exists() else None,
         "picture": link(picture) if picture.exists() else None,
         "files": _existing(str(numbers.parent), ("pointing.json", "sky.fits", "skymap.csv"), link),
     }
@@ -184,7 +185,7 @@ def _pointing(name: str, link: Link) -> dict[str, Any]:
 
 def _dataset(name: str, link: Link) -> dict[str, Any]:
     path, page = Path(paths.dataset_file("card.json", name)), Path(paths.dataset_file("card.html", name))
-    card = read_json(path) if path.exists() else {}
+    card = read_strict_json(path) if path.exists() else {}
     counts, splits = card.get("counts", {}), card.get("splits", {})
     return {
         "name": name,
@@ -220,7 +221,7 @@ def _event(arrays: dict[str, Any], errors: Any, index: int) -> dict[str, Any]:
     uid = int(arrays["event_uid"][index])
     longitude, latitude = longitude_latitude_deg(arrays["direction_pred"][index])
     return {
-        "name": f"{uid >> 44} / {uid >> 32 & 0xFFF} / {uid & 0xFFFFFFFF}",
+        "name": " / ".join(map(str, uid_parts(uid))),
         "interaction": _INTERACTIONS.get(int(arrays["interaction"][index]), "–"),
         "energy_true_mev": _finite(arrays["energy_true_mev"][index]),
         "energy_reco_mev": _finite(arrays["energy_reco_mev"][index, PLANE_X]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -15,7 +16,10 @@ from snpoint.errors import InputMissingError, UsageError
 @click.argument("second")
 @click.option("--samples", default=1000, show_default=True, help="Bootstrap samples.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the bootstrap.")
-def command(first: str, second: str, samples: int, seed: int) -> None:
+@click.option(
+    "--at-least", type=float, metavar="DEG", help="Fail unless the whole interval of the difference is above this."
+)
+def command(first: str, second: str, samples: int, seed: int, at_least: float | None) -> None:
     """Difference of the 68% containment of two versions, FIRST - SECOND, with its paired-bootstrap 95% interval.
 
     FIRST and SECOND are task/version, for example electron_direction/v0_raw electron_direction/v0.
@@ -30,6 +34,11 @@ def command(first: str, second: str, samples: int, seed: int) -> None:
     click.echo(_line(first, result.first_deg, *result.first_ci95_deg))
     click.echo(_line(second, result.second_deg, *result.second_ci95_deg))
     click.echo(_line("difference", result.difference_deg, result.low_deg, result.high_deg))
+    if at_least is not None and not result.low_deg > at_least:
+        click.echo(
+            f"{first} - {second}: the interval starts at {result.low_deg:.1f} deg, not above {at_least:g} deg", err=True
+        )
+        sys.exit(1)
 
 
 def _line(name: str, value: float, low: float, high: float) -> str:
