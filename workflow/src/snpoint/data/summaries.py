@@ -45,7 +45,7 @@ SUMMARIES: dict[str, dict[str, Key]] = {
         "splits": OBJECT,
         "shards": LIST,
         "interactions": OBJECT,
-        "labels": OBJECT,
+        "labels": Key("object", null=True),
         "energy_true_mev": Key("object", null=True),
         "energy_reco_mev": OBJECT,
         "planes_found": OBJECT,

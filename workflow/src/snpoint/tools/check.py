@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def command(folder: Path, quick: bool) -> None:
             unknown.append(path)
             continue
         checked += 1
-        problems += _problems(path, checker)
+        problems += contract_problems(path)
         if path.name.endswith("provenance.json") and not quick:
             problems += checksum_problems(path)
     for problem in problems:
@@ -43,8 +44,12 @@ def command(folder: Path, quick: bool) -> None:
     click.echo(f"{checked} files below {folder} keep their contracts")
 
 
-def _problems(path: Path, checker: Checker) -> list[str]:
+def contract_problems(path: Path) -> list[str]:
+    """What is wrong with one file, its checksum aside."""
+    checker = checker_of(path)
     try:
+        if checker is None:
+            raise DataError(f"{path}: no contract for this file; it was not made by a stage")
         checker(path)
     except SnpointError as error:
         return [str(error)]
@@ -72,13 +77,11 @@ def checksum_problems(record: Path) -> list[str]:
 def checker_of(path: Path) -> Checker | None:
     """What checks a file, by its name and folder; None for a file that no stage makes."""
     if path.suffix == ".log" and path.parent.name == "logs":
-        return _readable
+        return _log
     if path.suffix in (".sub", ".sbatch") and path.parent.name == "jobs":
-        return _readable
+        return _submit_file
     by_name: dict[str, Checker] = {
         "config.yaml": _config,
-        "registry.csv": _table,
-        "history.csv": _table,
         "model.keras": _archive,
         "sky.fits": _sky,
     }
@@ -95,11 +98,44 @@ def checker_of(path: Path) -> Checker | None:
     return by_name.get(path.name) or by_suffix.get(path.suffix)
 
 
-def _readable(path: Path) -> None:
+def _text(path: Path) -> str:
     try:
-        path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputMissingError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not text ({error})") from error
+
+
+def _log(path: Path) -> None:
+    """A log begins with the time and the exact command."""
+    first = _text(path).partition("\n")[0]
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO command: \S.*", first):
+        raise DataError(f"{path}: the first line {first!r:.80} is not the command of a stage")
+
+
+SUBMIT_LINES = {
+    ".sub": {
+        "executable": r"executable\s*=\s*\S+",
+        "log": r"log\s*=\s*\S+",
+        "queue, as the last line": r"queue( 1)?\s*\Z",
+    },
+    ".sbatch": {
+        "#!, as the first line": r"\A#!/\S+",
+        "#SBATCH --output": r"#SBATCH --output=\S+",
+        "a command, as the last line": r"[^#\s].*\s*\Z",
+    },
+}
+"""What each system needs to be told about a job: its name, and how the line looks."""
+
+
+def _submit_file(path: Path) -> None:
+    text = _text(path)
+    missing = [
+        name for name, line in SUBMIT_LINES[path.suffix].items() if not re.search(f"^{line}", text, re.MULTILINE)
+    ]
+    if missing:
+        raise DataError(f"{path}: not a whole submit file (lacks {', '.join(missing)})")
 
 
 def _config(path: Path) -> None:
@@ -161,9 +197,11 @@ def _parquet(path: Path) -> None:
 
 
 def _tpstream(path: Path) -> None:
+    from snpoint.data.branches import check_branches
     from snpoint.data.tpstream import read_tpstream
 
     read_tpstream(path)
+    check_branches(path)
 
 
 def _sky(path: Path) -> None:
@@ -173,12 +211,12 @@ def _sky(path: Path) -> None:
 
 
 def _table(path: Path) -> None:
-    import pandas as pd
+    from snpoint.data.columns import TABLES, check_plot_table, check_table
 
-    try:
-        pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not a readable table ({str(error).strip()})") from error
+    if path.name in TABLES:
+        check_table(path, TABLES[path.name], least=0 if path.name == "registry.csv" else 1)
+    else:
+        check_plot_table(path)
 
 
 def _archive(path: Path) -> None:
