@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_templated.render import JobFields, fields_from, render
-from snpoint.errors import ConfigError
+from snpoint.errors import ConfigError, SnpointError
+from snpoint.tools.render import submit_text
 
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATES = REPOSITORY / "workflow/templates"
@@ -145,6 +146,56 @@ def test_odd_path_is_refused(path: str) -> None:
 def test_zero_threads_are_refused() -> None:
     with pytest.raises(ConfigError, match="threads"):
         fields_from({}, 0, name="a", **PATHS)
+
+
+@pytest.mark.parametrize(
+    ("target", "stage", "job"),
+    [
+        ("electron_direction/v0", "train", "train.electron_direction.v0"),
+        ("electron_direction/v0", "predict", "predict.electron_direction.v0.fdhd_es"),
+        ("electron_direction/v0_raw", "predict", "predict.electron_direction.v0_raw.sim_es_raw"),
+        ("samples/sim_es", "simulate", "simulate.sim_es.0000"),
+        ("samples/fdhd_es", "match", "match.fdhd_es.0000"),
+        ("datasets/sim_es_raw", "image", "image.sim_es_raw.sim_es.0000"),
+        ("datasets/sim_es", "dataset", "dataset.sim_es"),
+        ("point/demo_burst", "point", "point.demo_burst"),
+    ],
+)
+def test_every_batch_stage_can_be_looked_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch, target: str, stage: str, job: str
+) -> None:
+    monkeypatch.chdir(project)
+    for profile, line in (("htcondor", f'MY.JobBatchName     = "{job}"'), ("slurm", f"#SBATCH --job-name={job}")):
+        assert line in submit_text(target, stage, profile).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("target", "stage", "said"),
+    [
+        ("electron_direction/v0", "trian", "known: train, evaluate, likelihood, interpret, predict"),
+        ("samples/sim_es", "train", "known: simulate, match, cluster"),
+        ("samples/fdhd_es", "simulate", "known: match, cluster"),
+        ("datasets/sim_es", "match", "known: image, dataset"),
+        ("point/demo_burst", "train", "known: point"),
+        ("v0", "train", "expected folder/name"),
+        ("sample/sim_es", "match", "did you mean 'samples'"),
+        ("electron_direction/v00", "train", "did you mean 'v0'"),
+    ],
+)
+def test_what_cannot_be_rendered_is_told_with_what_can(
+    project: Path, monkeypatch: pytest.MonkeyPatch, target: str, stage: str, said: str
+) -> None:
+    monkeypatch.chdir(project)
+    with pytest.raises(SnpointError, match=said) as caught:
+        submit_text(target, stage, "htcondor")
+    assert "\n" not in str(caught.value)
+
+
+def test_command_prints_the_submit_file(project: Path) -> None:
+    command = ["snpoint", "render", "samples/sim_es", "cluster", "--profile", "slurm"]
+    result = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
+    assert result.stdout.startswith("#!/bin/bash\n#SBATCH --job-name=cluster.sim_es.0000\n")
+    assert not (project / ".snakemake").exists()
 
 
 def test_plugin_starts_light() -> None:

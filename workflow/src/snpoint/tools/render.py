@@ -11,39 +11,40 @@ from snpoint import config, paths, yamlfile
 from snpoint.errors import ConfigError, UsageError
 from snpoint.validation import nearest
 
-STAGES = (*paths.VERSION_OUTPUTS,)
+FIRST = paths.chunk_name(0)
 
 
 @click.command("render")
-@click.argument("version")
+@click.argument("target")
 @click.argument("stage")
 @click.option("--profile", default="htcondor", show_default=True, help="Profile whose template is rendered.")
-def command(version: str, stage: str, profile: str) -> None:
-    """Print the submit file of STAGE (train, evaluate, likelihood, interpret) of VERSION (task/version).
+def command(target: str, stage: str, profile: str) -> None:
+    """Print the submit file of STAGE of TARGET, and submit nothing.
+
+    TARGET is task/version (train, evaluate, likelihood, interpret, predict), samples/NAME (simulate, match, cluster),
+    datasets/NAME (image, dataset) or point/NAME (point). Of a stage with many jobs the first one is shown.
 
     For example: snpoint render electron_direction/v0 train --profile slurm
     """
-    task, slash, name = version.partition("/")
-    if not slash:
-        raise UsageError(f"'{version}': expected task/version, for example electron_direction/{version}")
-    if stage not in STAGES:
-        raise UsageError(f"stage '{stage}' of a version is unknown; {nearest(stage, STAGES)}")
-    click.echo(submit_text(task, name, stage, profile), nl=False)
+    click.echo(submit_text(target, stage, profile), nl=False)
 
 
-def submit_text(task: str, version: str, stage: str, profile: str) -> str:
-    """Text of the submit file of one stage of a version.
+def submit_text(target: str, stage: str, profile: str) -> str:
+    """Text of the submit file of one stage of a version, sample, dataset or pointing.
 
     Raises
     ------
+    UsageError
+        There is no such kind of target, or it has no such stage.
     ConfigError
-        The profile or its template is wrong, or the version does not exist.
+        The profile or its template is wrong, or the target does not exist.
     """
     from snakemake_executor_plugin_templated.render import fields_from, render
 
     content = read_profile(profile)
-    resources = config.resources(config.stage_job(stage, {"task": task, "version": version}), stage)
-    name = ".".join((stage, task, version)).replace("/", "_")
+    wildcards = job_wildcards(target, stage)
+    resources = config.resources(config.stage_job(stage, wildcards), stage)
+    name = ".".join((stage, *wildcards.values())).replace("/", "_")
     folder = Path.cwd() / ".snakemake/templated/RUN"
     fields = fields_from(
         default_resources(content) | resources,
@@ -54,6 +55,33 @@ def submit_text(task: str, version: str, stage: str, profile: str) -> str:
         stdout=str(folder / f"{name}.out"),
     )
     return render(content["templated-template"], fields)
+
+
+def job_wildcards(target: str, stage: str) -> dict[str, str]:
+    """Snakemake's wildcards of the (first) job of a stage: they make its name and lead to its request."""
+    folder, slash, name = target.partition("/")
+    if not slash or not name:
+        raise UsageError(f"'{target}': expected folder/name, for example electron_direction/v0 or samples/sim_es")
+    stages: dict[str, dict[str, str]]
+    if folder == "samples":
+        simulated = config.load_sample(name).source == "simulated"
+        chunks = paths.SAMPLE_STAGES if simulated else paths.SAMPLE_STAGES[1:]
+        stages = {chunked: {"sample": name, "chunk": FIRST} for chunked in chunks}
+    elif folder == "datasets":
+        first = config.load_dataset(name).samples[0]
+        stages = {"image": {"dataset": name, "sample": first, "chunk": FIRST}, "dataset": {"dataset": name}}
+    elif folder == "point":
+        config.load_pointing(name)
+        stages = {"point": {"pointing": name}}
+    elif folder in config.TASKS:
+        version = config.load_version(folder, name)
+        stages = {of_version: {"task": folder, "version": name} for of_version in paths.VERSION_OUTPUTS}
+        stages["predict"] = {"task": folder, "version": name, "dataset": [*version.apply_to, version.dataset][0]}
+    else:
+        raise UsageError(f"'{target}': {nearest(folder, [*config.TASKS, 'samples', 'datasets', 'point'])}")
+    if stage not in stages:
+        raise UsageError(f"stage '{stage}' of {target} is unknown; known: {', '.join(stages)}")
+    return stages[stage]
 
 
 def read_profile(profile: str) -> dict[str, Any]:
