@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from snpoint import paths, settings, yamlfile
 from snpoint.documents import Dataset, Described, Job, Pointing, Sample, Version
-from snpoint.errors import ConfigError, InputMissingError, UsageError
+from snpoint.errors import ConfigError, InputMissingError, UsageError, shown
 from snpoint.inheritance import config_file, merged, put
 from snpoint.settings import Section
 from snpoint.validation import nearest, validated
@@ -196,6 +196,8 @@ def parse_settings(stage: str, text: str | None, changes: Iterable[str], where: 
         values = default_settings(stage) if text is None else json.loads(text)
     except json.JSONDecodeError as error:
         raise UsageError(f"{where}: not JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{where}: expected a JSON object, got {shown(values)}")
     for change in changes:
         put(values, change)
     return validated(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -12,6 +13,9 @@ from snpoint.errors import ConfigError, shown
 from snpoint.settings import Section
 
 T = TypeVar("T", bound=Section)
+
+SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+"""A number to everybody but YAML 1.1, which wants a dot and a sign (1.0e-3)."""
 
 
 def validated(model: type[T], values: Mapping[str, Any], where: str) -> T:
@@ -44,7 +48,7 @@ def _message(model: type[Section], error: ValidationError, where: str) -> str:
         text = f"{where}: key '{key}' is missing"
     else:
         text = f"{where}: {key} = {shown(problem['input'])}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-        if isinstance(problem["input"], str) and problem["type"] in ("float_type", "int_type"):
+        if isinstance(problem["input"], str) and SCIENTIFIC.fullmatch(problem["input"]):
             text += "; YAML read it as text: write 0.001 or 1.0e-3, without quotes"
     more = len(error.errors()) - 1
     return text + (f" (and {more} more)" if more else "")

@@ -10,7 +10,9 @@ import yaml
 
 from snpoint import config, paths
 from snpoint.documents import Dataset, Described, Pointing, Sample, Version
-from snpoint.errors import ConfigError, SnpointError, UsageError
+from snpoint.errors import ConfigError, InputMissingError, SnpointError, UsageError
+from snpoint.inheritance import config_file
+from snpoint.preflight import references
 
 SCHEMAS: dict[str, type[Described]] = {"sample": Sample, "dataset": Dataset, "version": Version, "pointing": Pointing}
 
@@ -37,13 +39,15 @@ def show(name: str) -> None:
 @command.command()
 def validate() -> None:
     """Check every file under configs/, and that the names in them exist. All problems are listed."""
+    if not paths.CONFIGS.is_dir():
+        raise InputMissingError(f"{Path.cwd()} has no folder {paths.CONFIGS}; run this in the project folder")
     problems: list[str] = []
     count = 0
     for folder in config.FOLDERS:
         for name in config.names(folder):
             count += 1
             try:
-                _check_references(config.load(folder, name), f"configs/{folder}/{name}.yaml")
+                references(config.load(folder, name), str(config_file(folder, name)))
             except SnpointError as error:
                 problems.append(str(error))
     for problem in problems:
@@ -51,21 +55,6 @@ def validate() -> None:
     if problems:
         raise ConfigError(f"{len(problems)} of {count} files under configs/ have a problem")
     click.echo(f"{count} files under configs/ are valid")
-
-
-def _check_references(content: Described, where: str) -> None:
-    needed: list[tuple[str, str, str]] = []
-    if isinstance(content, Dataset):
-        needed = [("samples", "samples", name) for name in content.samples]
-    elif isinstance(content, Version):
-        needed = [("dataset", "datasets", name) for name in (content.dataset, *content.apply_to)]
-    elif isinstance(content, Pointing):
-        needed = [("version", *content.version.split("/", 1))]
-        if content.predictions is not None:
-            needed.append(("predictions", "datasets", content.predictions))
-    for key, folder, name in needed:
-        if name not in config.names(folder):
-            raise ConfigError(f"{where}: {key}: '{name}' does not exist in configs/{folder}")
 
 
 @command.command()
