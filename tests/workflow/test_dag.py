@@ -95,8 +95,9 @@ def test_rule_files_import_only_what_is_light() -> None:
                 modules.add(match[1])
     assert modules == {
         "os",
+        "sys",
         "snakemake.utils import min_version",
         "snpoint import config as config_files",
-        "snpoint import paths, recovery",
-        "snpoint.errors import InputMissingError",
+        "snpoint import paths, preflight, recovery",
+        "snpoint.errors import InputMissingError, SnpointError",
     }
