@@ -156,6 +156,8 @@ class _Builder:
         else:
             self.version("train", task, version)
             inputs = [split, *_network(task, version)]
+            if stage == "evaluate":
+                inputs.append(paths.version_file("train", "history.csv", task, version))
         outputs = [paths.version_file(stage, file, task, version) for file in paths.VERSION_OUTPUTS[stage]]
         self._add(stage, key, key, {"task": task, "version": version}, inputs, outputs)
 
