@@ -138,19 +138,25 @@ def start_logging(name: str, file: Path | None) -> None:
 def main() -> None:
     """Entry point: own errors are one line with their exit code; anything else is a bug, with its traceback."""
     try:
-        cli(standalone_mode=False)
+        code = cli(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(64)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except SnpointError as error:
-        log.error("error: %s", error) if log.handlers or logging.root.handlers else click.echo(
-            f"error: {error}", err=True
-        )
+        _say(f"error: {error}")
         sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001 -- the last resort: the log must hold the traceback
-        log.error("unexpected error (please report it)\n%s", traceback.format_exc())
+        _say(f"unexpected error (please report it)\n{traceback.format_exc()}")
         sys.exit(70)
+    # click hands the code of `ctx.exit` back instead of raising when it does not stand alone
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> None:
+    """To the log where a stage has started one, else to stderr."""
+    if logging.root.handlers:
+        log.error("%s", message)
+    else:
+        click.echo(message, err=True)
