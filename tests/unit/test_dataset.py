@@ -172,7 +172,7 @@ def test_empty_selection_says_what_removed_the_images(tmp_path):
 def test_event_in_two_shards_is_named(tmp_path):
     shards = write(tmp_path, shard_arrays(30), shard_arrays(30, first_event=20))
     with pytest.raises(
-        DataError, match=r"10 events are in the dataset twice, such as run 7, subrun 0, event 2\d, also in shard_s_0000"
+        DataError, match=r"10 events are there twice, such as run 7, subrun 0, event 2\d, also in shard_s_0000"
     ):
         make(tmp_path, shards)
 

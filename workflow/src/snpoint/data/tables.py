@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,36 @@ CLUSTER_TABLE: dict[str, Array] = TP_TABLE | {
     "is_main": Array("u1", _T, "1 = main cluster of its event and plane", 0, 1),
     "link_id": Array("i4", _T, "running number of the link over planes; -1 none", -1),
 }
+
+
+def uid_parts(uid: int) -> tuple[int, int, int]:
+    """Run, subrun and event of an ``event_uid``."""
+    return int(uid) >> 44, int(uid) >> 32 & 0xFFF, int(uid) & 0xFFFFFFFF
+
+
+def event_name(uid: int) -> str:
+    """What a message calls an event."""
+    return "run {}, subrun {}, event {}".format(*uid_parts(uid))
+
+
+def check_distinct(uids: Sequence[npt.NDArray[np.uint64]], paths: Sequence[Path], remedy: str) -> None:
+    """Check that no event is in two files, or twice in one; ``uids`` holds one entry per event of each file.
+
+    Raises
+    ------
+    DataError
+        One is; the message names it, both files, and what to do (``remedy``).
+    """
+    uid = np.concatenate(list(uids))
+    file = np.repeat(np.arange(len(uids)), [len(own) for own in uids])
+    order = np.argsort(uid, kind="stable")
+    twice = np.flatnonzero(np.diff(uid[order].astype(np.int64)) == 0)
+    if len(twice):
+        first, second = order[twice[0]], order[twice[0] + 1]
+        raise DataError(
+            f"{paths[file[second]]}: {len(twice)} events are there twice, such as {event_name(uid[first])}, also in "
+            f"{paths[file[first]].name}; {remedy}"
+        )
 
 
 def write_table(path: str | Path, columns: Mapping[str, npt.NDArray[Any]], contract: Mapping[str, Array]) -> None:

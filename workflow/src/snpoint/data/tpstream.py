@@ -8,7 +8,6 @@ gives the same trees, branches and number types; the one difference is that upro
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
@@ -21,6 +20,7 @@ import uproot
 
 from snpoint.data.atomic import replacing
 from snpoint.errors import DataError, InputMissingError
+from snpoint.provenance import fingerprint
 
 Tree = dict[str, np.ndarray]
 Trees = dict[str, Tree]
@@ -164,9 +164,7 @@ def check_sha256(path: str | Path, expected: str) -> None:
     DataError
         Its SHA-256 is another one.
     """
-    _size(Path(path))
-    with Path(path).open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = fingerprint(path)["sha256"]
     if found != expected.lower():
         raise DataError(
             f"{path}: sha256 is {found}, but match.sha256 names {expected}; copy the file again, or correct the sample"

@@ -13,6 +13,7 @@ from snpoint.data.atomic import write_json, write_text
 from snpoint.data.contracts import FORMAT_VERSION
 from snpoint.data.pages import render
 from snpoint.data.shards import check_one_frame, frame, load_dataset, read_shard, write_split
+from snpoint.data.tables import check_distinct
 from snpoint.errors import ConfigError, DataError
 from snpoint.physics import summary
 from snpoint.physics.imaging import draw
@@ -41,7 +42,6 @@ def run(settings: DatasetSettings, *, shards: list[Path], split: Path, card: Pat
         The shares of the splits do not add up to 1.
     """
     images = _read(shards)
-    _check_distinct(images, shards)
     passed, counts = _selected(settings, images, split)
     chosen = passed.copy()
     if settings.events is not None:
@@ -77,21 +77,8 @@ def _read(shards: Sequence[Path]) -> dict[str, np.ndarray]:
         part["row"] = np.arange(len(shard["event_uid"]), dtype=np.uint32)
         parts.append(part)
     check_one_frame(frames)
+    check_distinct([part["event_uid"] for part in parts], shards, "take one of their files off the samples")
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-
-
-def _check_distinct(images: dict[str, np.ndarray], shards: Sequence[Path]) -> None:
-    uid = images["event_uid"]
-    order = np.argsort(uid, kind="stable")
-    twice = np.flatnonzero(np.diff(uid[order]) == 0) if len(uid) else np.empty(0, np.int64)
-    if len(twice):
-        first, second = order[twice[0]], order[twice[0] + 1]
-        number = int(uid[first])
-        name = f"run {number >> 44}, subrun {number >> 32 & 0xFFF}, event {number & 0xFFFFFFFF}"
-        raise DataError(
-            f"{shards[images['shard'][second]]}: {len(twice)} events are in the dataset twice, such as {name}, also in "
-            f"{shards[images['shard'][first]].name}; take one of their files off the samples"
-        )
 
 
 def _selected(

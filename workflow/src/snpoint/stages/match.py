@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snpoint.data.tables import TP_TABLE, Columns, write_table
+from snpoint.data.tables import TP_TABLE, Columns, check_distinct, write_table
 from snpoint.data.tpstream import check_sha256, read_tpstream
 from snpoint.errors import DataError
 from snpoint.physics.geometry import load_detector
@@ -29,7 +29,7 @@ def run(settings: MatchSettings, *, tpstream: list[Path], tps: Path) -> None:
     """
     tables = [_matched(settings, path) for path in tpstream]
     events = [np.unique(table["event_uid"]) for table in tables]
-    _check_distinct(events, tpstream)
+    check_distinct(events, tpstream, "list each file once")
     table = {key: np.concatenate([part[key] for part in tables]) for key in TP_TABLE}
     order = np.argsort(table["event_uid"], kind="stable")
     table = {key: values[order] for key, values in table.items()}
@@ -51,13 +51,3 @@ def _matched(settings: MatchSettings, path: Path) -> Columns:
         log.warning("%s: no truth of a neutrino interaction found, although match.truth is '%s'", path, settings.truth)
     log.info("%s: %d TPs, %d of them signal", path, len(table["channel"]), int(table["is_signal"].sum()))
     return table
-
-
-def _check_distinct(events: list[np.ndarray], paths: list[Path]) -> None:
-    together, counts = np.unique(np.concatenate(events), return_counts=True)
-    twice = together[counts > 1]
-    if len(twice):
-        files = [str(path) for path, own in zip(paths, events, strict=True) if twice[0] in own]
-        uid = int(twice[0])
-        name = f"run {uid >> 44}, subrun {uid >> 32 & 0xFFF}, event {uid & 0xFFFFFFFF}"
-        raise DataError(f"{files[0]}: {len(twice)} events ({name}, ...) are also in {files[1]}; list each file once")
