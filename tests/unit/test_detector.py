@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import toy_simulation
+from toy_geometry import drift_tick
 
 from snpoint.physics import charge as chg
 from snpoint.physics import detector as det
@@ -20,10 +21,18 @@ def random_state(seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).integers(1, 2**63, 4, dtype=np.uint64)
 
 
-def drift(points: np.ndarray, mev: float = 1.0, origin: int = 0, seed: int = 1) -> tuple[chg.Charge, np.ndarray]:
+DENSITY = 1.9
+"""Ionization along the track of a fast electron [MeV/cm]."""
+YIELD = chg.ELECTRONS_PER_MEV * chg.escaping(DENSITY)
+"""Electrons per MeV that escape recombination at this density."""
+
+
+def drift(
+    points: np.ndarray, mev: float = 1.0, origin: int = 0, seed: int = 1, density: float = DENSITY
+) -> tuple[chg.Charge, np.ndarray]:
     """Charge of deposits of ``mev`` each, and the order of its rows."""
     charge = chg.new_charge(DETECTOR, 16384)
-    deposits = np.column_stack([points, np.full(len(points), mev)])
+    deposits = np.column_stack([points, np.full(len(points), mev), np.full(len(points), density)])
     classes = np.full(len(points), origin, np.int64)
     chg.drift_deposits(deposits, classes, random_state(seed), LAYOUT, charge)
     assert charge.counts[chg.FULL] == 0
@@ -47,7 +56,7 @@ def test_charge_arrives_where_the_geometry_says(volume, center: np.ndarray) -> N
     assert set(DETECTOR.apa(keys[:, 0])) == {volume.apa}
     assert set(DETECTOR.face(keys[:, 0])) == {0, volume.face}
     plane, local = DETECTOR.plane(keys[:, 0]), DETECTOR.local(keys[:, 0])
-    line = float(DETECTOR.tick(center[0]))
+    line = drift_tick(DETECTOR, center[0])
     for number, wires in enumerate(volume.wires):
         here = plane == number
         distance = local[here] - volume.channel(number, center[1], center[2])
@@ -64,7 +73,18 @@ def test_charge_decays_with_the_drift_time_and_keeps_its_energy() -> None:
         amounts = charge.amounts[order]
         time_us = 0.5 * (12.455 * x - 53.93)
         assert amounts[:, chg.MEV].sum() == pytest.approx(3 * 10.0, rel=1e-9)
-        assert amounts[:, chg.NE].sum() == pytest.approx(3 * 10.0 * 28_300 * np.exp(-time_us / 10_400), rel=1e-9)
+        assert amounts[:, chg.NE].sum() == pytest.approx(3 * 10.0 * YIELD * np.exp(-time_us / 10_400), rel=1e-9)
+
+
+def test_dense_ionization_recombines() -> None:
+    # As in the real files: tracks give 28,000 electrons per MeV, Compton electrons of 20 keV a third of that.
+    assert pytest.approx(28_300, rel=0.02) == YIELD
+    density = np.array([1.7, 3.0, 7.0, 11.0, 22.0, 36.0])
+    found = np.array([chg.escaping(value) for value in density])
+    assert (np.diff(found) < 0).all()
+    charge, order = drift(np.tile([[100.0, -300.0, 100.0]], (20, 1)), mev=0.02, density=22.0)
+    electrons = charge.amounts[order, chg.NE].sum() / charge.amounts[order, chg.MEV].sum()
+    assert 8_000 < electrons < 13_000
 
 
 def test_diffusion_grows_with_the_square_root_of_the_drift_time() -> None:
@@ -107,7 +127,7 @@ def test_tps_sit_at_the_measured_offsets_from_the_drift_line() -> None:
         point = np.array([rng.uniform(50, 340), rng.uniform(-500, -100), rng.uniform(50, 200)])
         charge, order = drift(np.tile(point, (30, 1)), mev=0.03, seed=k)
         rows = read_out(charge, order, toy_simulation.noise(white=0.0)).rows
-        peak = rows[:, det.START] + rows[:, det.TO_PEAK] - float(DETECTOR.tick(point[0]))
+        peak = rows[:, det.START] + rows[:, det.TO_PEAK] - drift_tick(DETECTOR, point[0])
         residuals.append(np.column_stack([DETECTOR.plane(rows[:, det.CHANNEL]), peak]))
     plane, offset = np.concatenate(residuals).T
     # The measured offsets are those of extended tracks; a point-like charge peaks at the response's own maximum.
@@ -127,7 +147,7 @@ def test_a_tp_is_a_maximal_run_above_threshold() -> None:
     assert (rows[:, det.INTEGRAL] <= rows[:, det.PEAK] * rows[:, det.LENGTH]).all()
     assert (rows[:, det.TO_PEAK] < rows[:, det.LENGTH]).all()
     collected = rows[plane == 2]
-    assert collected[:, det.INTEGRAL].sum() == pytest.approx(2.0 * 28_300 * 0.165 * np.exp(-0.06), rel=0.1)
+    assert collected[:, det.INTEGRAL].sum() == pytest.approx(2.0 * YIELD * 0.165 * np.exp(-0.06), rel=0.1)
 
 
 @pytest.mark.parametrize(("origin", "expected"), [(0, 0), (1, 1), (2, 1)])
@@ -140,7 +160,7 @@ def test_truth_of_a_tp_is_the_charge_under_it(origin: int, expected: int) -> Non
     truth = tps.truth[large]
     np.testing.assert_allclose(truth[:, det.SHARE], 1.0)
     np.testing.assert_allclose(truth[:, det.POSITION : det.POSITION + 3], np.tile(point, (large.sum(), 1)), atol=1e-9)
-    assert truth[:, det.ELECTRONS] / truth[:, det.MEV] == pytest.approx(28_300 * np.exp(-0.0872), rel=0.01)
+    assert truth[:, det.ELECTRONS] / truth[:, det.MEV] == pytest.approx(YIELD * np.exp(-0.0872), rel=0.01)
     for plane in range(3):
         here = DETECTOR.plane(tps.rows[:, det.CHANNEL]) == plane
         assert tps.truth[here, det.MEV].sum() <= 2.0 + 1e-9

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy_geometry import drift_tick, nearest_channel
 
 from snpoint.data.tpstream import read_tpstream
 from snpoint.physics.clustering import cluster_ids, summarize
@@ -52,8 +53,8 @@ def readout(points, adc, apa, face):
     rows = []
     for (x, y, z), charge in zip(points, adc, strict=True):
         for plane in range(3):
-            local = int(volume.wires[plane].nearest_channel(y, z))
-            peak = int(np.rint(DETECTOR.tick(x))) + int(np.rint(DETECTOR.time_offsets_ticks[plane]))
+            local = int(nearest_channel(DETECTOR, volume, plane, y, z)[0])
+            peak = int(np.rint(drift_tick(DETECTOR, x))) + int(np.rint(DETECTOR.time_offsets_ticks[plane]))
             rows.append((apa * 2560 + local, plane, (peak - 4) * 32, 9, 4, charge))
     keys = ("channel", "plane", "time_start", "samples_over_threshold", "samples_to_peak", "adc_integral")
     return dict(zip(keys, map(np.array, zip(*rows, strict=True)), strict=True))

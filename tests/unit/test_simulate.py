@@ -11,8 +11,8 @@ import toy_simulation
 
 from snpoint.data.tpstream import SCHEMA, read_tpstream
 from snpoint.errors import UsageError
+from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.materials import ELECTRON_MASS_MEV
 from snpoint.physics.simulation import Trees, run_number, simulate_chunk
 from snpoint.stages import simulate
 

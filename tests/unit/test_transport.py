@@ -26,7 +26,7 @@ def measure(transport: Transport, energy: float, state: np.ndarray) -> tuple[flo
     track = shower.deposits[shower.classes < 2]
     detached = shower.deposits[shower.classes == 2]
     centered = track[:, :3] - np.average(track[:, :3], axis=0, weights=track[:, 3])
-    axis = np.linalg.eigh((centered * track[:, 3:]).T @ centered)[1][:, -1]
+    axis = np.linalg.eigh((centered * track[:, 3:4]).T @ centered)[1][:, -1]
     projection = centered @ axis
     blips = 0.0
     if len(detached):

@@ -75,7 +75,7 @@ class Noise(Section):
 class SimulateSettings(Section):
     """``simulate``: ES electrons -> TPStream ROOT."""
 
-    code: Literal[1] = 1
+    code: Literal[2] = 2
     detector: Name
     seed: Seed
     events_per_chunk: Count

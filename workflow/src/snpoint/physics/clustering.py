@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -163,7 +163,7 @@ def _numbered(labels: Ints, tps: Columns, min_tps: int) -> Ints:
     return labels
 
 
-@numba.njit(cache=True)
+@compiled()
 def _root(parent: Any, node: Any) -> Any:
     while parent[node] != node:
         parent[node] = parent[parent[node]]
@@ -171,7 +171,7 @@ def _root(parent: Any, node: Any) -> Any:
     return node
 
 
-@numba.njit(cache=True)
+@compiled()
 def _connected(
     group: Any, start: Any, end: Any, channel: Any, wrap: Any, time_gap: Any, channel_gap: Any, n_channels: Any
 ) -> Any:
@@ -203,7 +203,7 @@ def _connected(
     return parent
 
 
-@numba.njit(cache=True)
+@compiled()
 def _greedy(
     group: Any, start: Any, end: Any, channel: Any, wrap: Any, time_gap: Any, channel_gap: Any, n_channels: Any
 ) -> Any:
@@ -244,7 +244,7 @@ def _greedy(
     return label
 
 
-@numba.njit(cache=True)
+@compiled()
 def _accepts(
     member: Any, previous: Any, i: Any, start: Any, end: Any, channel: Any, wrap: Any, time_gap: Any, channel_gap: Any
 ) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
+from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.materials import (
     BREMS,
     BREMS_CUT_MEV,
@@ -19,7 +20,7 @@ from snpoint.physics.materials import (
     BREMS_SHAPES,
     DELTA_CUT_MEV,
     ELECTRON_CUT_MEV,
-    ELECTRON_MASS_MEV,
+    END_LOSS,
     HARD,
     HARD_BORDER,
     LOSS,
@@ -83,7 +84,10 @@ def track_electron(
                 _radiate(particle, state, lists)
             else:
                 _scatter(particle, state, table)
-    deposit(lists, family, particle[ENERGY], particle[1], particle[2], particle[3])
+    if particle[ENERGY] > 0.0:
+        index, part = locate(particle[ENERGY])
+        density = table_value(table, END_LOSS, index, part)
+        deposit(lists, family, particle[ENERGY], density, particle[1], particle[2], particle[3])
     if positron:
         _annihilate(particle, state, lists)
     return path
@@ -101,7 +105,7 @@ def _step(particle: FloatArray, step: float, loss: float, soft: float, family: i
     turn(particle, 1.0 - drop, random_azimuth(state))
     move(particle, step - before)
     lost = min(loss * step, particle[ENERGY])
-    deposit(lists, family, lost, 0.5 * (x + particle[1]), 0.5 * (y + particle[2]), 0.5 * (z + particle[3]))
+    deposit(lists, family, lost, loss, 0.5 * (x + particle[1]), 0.5 * (y + particle[2]), 0.5 * (z + particle[3]))
     particle[ENERGY] -= lost
 
 

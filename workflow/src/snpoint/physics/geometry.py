@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
+from snpoint import yamlfile
 from snpoint.errors import ConfigError
 
 PLANES = ("U", "V", "X")
@@ -53,14 +54,6 @@ class WirePlane:
             value = self.first_channel + np.mod(value - self.first_channel, self.modulus)
         return np.asarray(value, np.float64)
 
-    def nearest_channel(self, y_cm: npt.ArrayLike, z_cm: npt.ArrayLike) -> IntArray:
-        """APA-local number of the nearest wire; -1 beyond the last wire of a plane that is not wrapped."""
-        index = np.floor(self.channel(y_cm, z_cm) + 0.5).astype(np.int64) - self.first_channel
-        if self.modulus is not None:
-            return np.asarray(self.first_channel + index % self.modulus, np.int64)
-        inside = (index >= 0) & (index < self.n_channels)
-        return np.where(inside, self.first_channel + index, -1)
-
 
 @dataclass(frozen=True)
 class Volume:
@@ -80,15 +73,6 @@ class Volume:
     def channel(self, plane: int, y_cm: npt.ArrayLike, z_cm: npt.ArrayLike) -> FloatArray:
         """APA-local channel of points in ``plane`` (0 U, 1 V, 2 X), real-valued, wrapped where the wires are."""
         return self.wires[plane].channel(y_cm, z_cm)
-
-    def contains(self, x_cm: npt.ArrayLike, y_cm: npt.ArrayLike, z_cm: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Whether points lie in the volume."""
-        inside = np.ones(np.broadcast_shapes(np.shape(x_cm), np.shape(y_cm), np.shape(z_cm)), bool)
-        for value, (low, high) in zip(
-            (x_cm, y_cm, z_cm), (self.x_range_cm, self.y_range_cm, self.z_range_cm), strict=True
-        ):
-            inside &= (np.asarray(value) >= low) & (np.asarray(value) < high)
-        return inside
 
 
 @dataclass(frozen=True)
@@ -157,10 +141,6 @@ class Detector:
                 return volume
         raise KeyError(f"{self.name} has no volume with APA {apa} and face {face}")
 
-    def tick(self, x_cm: npt.ArrayLike) -> FloatArray:
-        """Arrival time of charge from ``x_cm`` on the drift line (no plane offset) [ticks]."""
-        return np.asarray(self.ticks_per_cm * np.abs(np.asarray(x_cm, np.float64)) + self.tick_at_anode)
-
     def canonical(self, apa: int, face: int) -> Canonical:
         """Map of one volume onto the shared frame, from the directions its wires measure.
 
@@ -210,10 +190,10 @@ def load_detector(name: str) -> Detector:
         close = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         raise ConfigError(f"detector: unknown layout '{name}', known are {', '.join(known)}{hint}")
-    text = (resources.files("snpoint") / "geometry" / f"{name}.yaml").read_text(encoding="utf-8")
+    raw = yamlfile.read(Path(str(resources.files("snpoint"))) / "geometry" / f"{name}.yaml")
     try:
-        return _detector(yaml.safe_load(text))
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        return _detector(raw)
+    except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"geometry/{name}.yaml: not a complete layout ({error!r}); compare fdhd_1x2x2.yaml"
         ) from error

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
 from snpoint.physics.orientation import Bools, Frame, Ints, Members, canonical, predecessor
 
@@ -121,7 +121,7 @@ def draw(
     return pixels
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _draw_triangles(
     offsets: Any, channel: Any, tick: Any, length: Any, to_peak: Any, adc: Any, rows: Any, pixels: Any
 ) -> None:

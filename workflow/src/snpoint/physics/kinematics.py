@@ -14,8 +14,9 @@ import numpy.typing as npt
 from scipy.special import gammainc, gammaincinv
 
 from snpoint.errors import ConfigError
+from snpoint.physics.angles import isotropic
+from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import Detector
-from snpoint.physics.materials import ELECTRON_MASS_MEV
 from snpoint.settings import Flux, Spectrum
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,13 +70,6 @@ def electron_energy(uniform: FloatArray, spectrum: Spectrum) -> FloatArray:
         )
     value = spectrum.scale_mev * gammaincinv(spectrum.shape, low + uniform * (high - low))
     return np.asarray(np.clip(value, spectrum.min_mev, spectrum.max_mev))
-
-
-def isotropic(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Unit vectors, shape (n, 3), even over the sphere."""
-    cosine, azimuth = 2 * first - 1, 2 * np.pi * second
-    sine = np.sqrt(1 - cosine**2)
-    return np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=-1)
 
 
 def least_parent_energy(electron_mev: FloatArray) -> FloatArray:

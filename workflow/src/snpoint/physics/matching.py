@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import Detector
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -21,7 +22,6 @@ Tree = Mapping[str, npt.NDArray[Any]]
 SIGNAL_GENERATOR = "marley"
 """Part of the name of the generator of neutrino interactions, in small letters."""
 BACKGROUND, ES, CC, UNKNOWN = 0, 1, 2, 255
-ELECTRON_MASS_MEV = 0.51099895
 NO_TRACK = -99999
 
 _NEUTRINOS = (12, 14, 16)

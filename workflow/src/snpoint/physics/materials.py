@@ -12,9 +12,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.constants import ELECTRON_MASS_MEV
+
 FloatArray = npt.NDArray[np.float64]
 
-ELECTRON_MASS_MEV = 0.51099895
 FINE_STRUCTURE = 1.0 / 137.036
 HBAR_C_MEV_CM = 1.9732698e-11
 ELECTRON_RADIUS_CM = 2.8179403e-13
@@ -47,7 +48,7 @@ N_POINTS = 240
 LOG_FIRST = float(np.log(0.01))
 LOG_STEP = float((np.log(100.0) - np.log(0.01)) / (N_POINTS - 1))
 
-LOSS, MOLLER, BREMS, HARD, SCREENING, HARD_BORDER, SOFT, COMPTON, PAIR, PHOTO = range(10)
+LOSS, MOLLER, BREMS, HARD, SCREENING, HARD_BORDER, SOFT, COMPTON, PAIR, PHOTO, END_LOSS = range(11)
 """Rows of `argon_tables`."""
 
 # Radiative stopping power of argon [MeV cm2 / g] against kinetic energy [MeV].
@@ -85,25 +86,38 @@ _PHOTOELECTRIC = np.array(
 
 @lru_cache(maxsize=1)
 def argon_tables() -> FloatArray:
-    """Everything that depends on energy, shape (10, `N_POINTS`), rows as named above, read-only.
+    """Everything that depends on energy, shape (11, `N_POINTS`), rows as named above, read-only.
 
     Points are spaced evenly in the logarithm of the kinetic (photon) energy from 0.01 to 100 MeV. `LOSS` is the
     restricted stopping power [MeV/cm]; `MOLLER`, `BREMS`, `HARD` and the photon rows are rates [1/cm]; `SOFT` is
-    the mean (1 - cos) per cm of soft elastic scattering; `SCREENING` and `HARD_BORDER` are in mu = (1 - cos)/2.
+    the mean (1 - cos) per cm of soft elastic scattering; `SCREENING` and `HARD_BORDER` are in mu = (1 - cos)/2;
+    `END_LOSS` is the energy over the range: the mean density of an electron's ionization until it rests [MeV/cm].
     """
     energy = np.exp(LOG_FIRST + LOG_STEP * np.arange(N_POINTS))
     moller_rate, moller_loss = np.array([_moller(t) for t in energy]).T
     brems_rate, soft_brems_loss = np.array([_brems(t) for t in energy]).T
     screening, border, hard_rate, soft = _elastic(energy)
-    table = np.empty((10, N_POINTS))
+    table = np.empty((11, N_POINTS))
     table[LOSS] = collision_loss(energy) - moller_loss + soft_brems_loss
     table[MOLLER], table[BREMS], table[HARD] = moller_rate, brems_rate, hard_rate
     table[SCREENING], table[HARD_BORDER], table[SOFT] = screening, border, soft
     table[COMPTON] = _klein_nishina(energy)
     table[PAIR] = DENSITY_G_CM3 * np.interp(np.log(energy), np.log(_PAIR[0]), _PAIR[1])
     table[PHOTO] = DENSITY_G_CM3 * _log_log(energy, _PHOTOELECTRIC[0], _PHOTOELECTRIC[1])
+    table[END_LOSS] = energy / electron_range(energy)
     table.setflags(write=False)
     return table
+
+
+def electron_range(energy_mev: FloatArray) -> FloatArray:
+    """Range [cm] of electrons of these energies, rising from 0.01 MeV: the integral of 1 / collision loss.
+
+    Below the first energy, where the formula ends, the loss goes on as the power of the energy that it follows there.
+    """
+    loss = collision_loss(energy_mev)
+    power = np.log(loss[1] / loss[0]) / np.log(energy_mev[1] / energy_mev[0])
+    steps = 0.5 * (1 / loss[1:] + 1 / loss[:-1]) * np.diff(energy_mev)
+    return np.asarray(energy_mev[0] / loss[0] / (1 - power) + np.concatenate([[0.0], np.cumsum(steps)]))
 
 
 def collision_loss(energy_mev: FloatArray) -> FloatArray:

@@ -32,7 +32,7 @@ class Lists(NamedTuple):
 
     stack: FloatArray  # (capacity, 7) particles that wait
     kinds: IntArray  # (capacity, 2) their kind and class
-    deposits: FloatArray  # (capacity, 4) x, y, z [cm], energy [MeV]
+    deposits: FloatArray  # (capacity, 5) x, y, z [cm], energy [MeV], density of the ionization [MeV/cm]
     classes: IntArray  # (capacity,) class of each deposit
     counts: IntArray  # (3,) N_STACK, N_DEPOSITS, FULL
 
@@ -43,7 +43,7 @@ def new_lists(capacity: int) -> Lists:
     return Lists(
         np.zeros((waiting, 7)),
         np.zeros((waiting, 2), np.int64),
-        np.zeros((capacity, 4)),
+        np.zeros((capacity, 5)),
         np.zeros(capacity, np.int64),
         np.zeros(3, np.int64),
     )
@@ -66,8 +66,8 @@ def push(lists: Lists, kind: int, family: int, energy: float, particle: FloatArr
 
 
 @compiled()
-def deposit(lists: Lists, family: int, energy: float, x: float, y: float, z: float) -> None:
-    """Leave energy at a point."""
+def deposit(lists: Lists, family: int, energy: float, density: float, x: float, y: float, z: float) -> None:
+    """Leave energy at a point; ``density`` [MeV/cm] is that along the tiny track it stands for."""
     n = lists.counts[N_DEPOSITS]
     if n >= lists.deposits.shape[0]:
         lists.counts[FULL] = 1
@@ -76,6 +76,7 @@ def deposit(lists: Lists, family: int, energy: float, x: float, y: float, z: flo
     lists.deposits[n, 1] = y
     lists.deposits[n, 2] = z
     lists.deposits[n, 3] = energy
+    lists.deposits[n, 4] = density
     lists.classes[n] = family
     lists.counts[N_DEPOSITS] = n + 1
 

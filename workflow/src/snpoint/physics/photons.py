@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
-from snpoint.physics.materials import COMPTON, ELECTRON_MASS_MEV, PAIR, PHOTO, PHOTON_CUT_MEV
+from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.materials import COMPTON, END_LOSS, PAIR, PHOTO, PHOTON_CUT_MEV
 from snpoint.physics.particles import (
     ELECTRON,
     ENERGY,
@@ -37,7 +38,7 @@ def track_photon(particle: FloatArray, family: int, state: State, table: FloatAr
     while True:
         energy = particle[ENERGY]
         if energy < PHOTON_CUT_MEV:
-            deposit(lists, family, energy, particle[1], particle[2], particle[3])
+            deposit(lists, family, energy, table[END_LOSS, 0], particle[1], particle[2], particle[3])
             return
         index, part = locate(energy)
         compton = table_value(table, COMPTON, index, part)
@@ -46,7 +47,7 @@ def track_photon(particle: FloatArray, family: int, state: State, table: FloatAr
         move(particle, -math.log(uniform(state)) / total)
         choice = uniform(state) * total
         if choice < compton:
-            _scatter(particle, family, state, lists)
+            _scatter(particle, family, state, table, lists)
         elif choice < compton + pair:
             _make_pair(particle, family, state, lists)
             return
@@ -71,7 +72,7 @@ def _compton_fraction(a: float, state: State) -> tuple[float, float]:
 
 
 @compiled()
-def _scatter(particle: FloatArray, family: int, state: State, lists: Lists) -> None:
+def _scatter(particle: FloatArray, family: int, state: State, table: FloatArray, lists: Lists) -> None:
     """Compton scattering on a free electron; the recoil takes the momentum difference's direction."""
     energy = particle[ENERGY]
     kept, t = _compton_fraction(energy / ELECTRON_MASS_MEV, state)
@@ -83,7 +84,7 @@ def _scatter(particle: FloatArray, family: int, state: State, lists: Lists) -> N
     if length > 0.0:
         push(lists, ELECTRON, family, energy * (1.0 - kept), particle, recoil / length)
     else:
-        deposit(lists, family, energy * (1.0 - kept), particle[1], particle[2], particle[3])
+        deposit(lists, family, energy * (1.0 - kept), table[END_LOSS, 0], particle[1], particle[2], particle[3])
 
 
 @compiled()

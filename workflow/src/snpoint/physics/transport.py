@@ -36,7 +36,7 @@ FIRST_CAPACITY = 8192
 class Shower(NamedTuple):
     """Energy deposits of one electron and all it made."""
 
-    deposits: FloatArray  # (n, 4) x, y, z [cm], energy [MeV]
+    deposits: FloatArray  # (n, 5) x, y, z [cm], energy [MeV], density of the ionization [MeV/cm]
     classes: IntArray  # (n,) 0 primary, 1 delta ray, 2 descendant of a photon
     path_cm: float  # path length of the primary
     end_cm: FloatArray  # (3,) where the primary stopped

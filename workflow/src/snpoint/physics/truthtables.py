@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from snpoint.physics import detector as readout
 from snpoint.physics.charge import MEV, NE, X_NE
+from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import Detector
 from snpoint.physics.kinematics import Primaries
-from snpoint.physics.materials import ELECTRON_MASS_MEV
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
