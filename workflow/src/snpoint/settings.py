@@ -113,7 +113,7 @@ class ClusterSettings(Section):
 class ImageSettings(Section):
     """``image``: clusters -> sparse shards in one frame."""
 
-    code: Literal[1] = 1
+    code: Literal[2] = 2
     detector: Name
     context: Literal["cluster", "window"]
     orientation: Literal["canonical", "predecessor"]
