@@ -75,7 +75,7 @@ class Noise(Section):
 class SimulateSettings(Section):
     """``simulate``: ES electrons -> TPStream ROOT."""
 
-    code: Literal[2] = 2
+    code: Literal[1] = 1
     detector: Name
     seed: Seed
     events_per_chunk: Count
@@ -113,7 +113,7 @@ class ClusterSettings(Section):
 class ImageSettings(Section):
     """``image``: clusters -> sparse shards in one frame."""
 
-    code: Literal[2] = 2
+    code: Literal[1] = 1
     detector: Name
     context: Literal["cluster", "window"]
     orientation: Literal["canonical", "predecessor"]
@@ -208,7 +208,7 @@ class TrainSettings(Section):
 class EvaluateSettings(Section):
     """``evaluate``: predictions, metrics with intervals, plots."""
 
-    code: Literal[2] = 2
+    code: Literal[1] = 1
     seed: Seed
     batch_size: Count
     bootstrap_samples: Annotated[int, Field(ge=10)]
@@ -240,14 +240,14 @@ class InterpretSettings(Section):
 class PredictSettings(Section):
     """``predict``: a version applied to a dataset, with or without truth."""
 
-    code: Literal[2] = 2
+    code: Literal[1] = 1
     batch_size: Count
 
 
 class PointSettings(Section):
     """``point``: log-likelihood of a burst over a HEALPix sky."""
 
-    code: Literal[2] = 2
+    code: Literal[1] = 1
     seed: Seed
     nside: Annotated[int, Field(ge=1, le=1024)]
     burst: Literal["draw", "all"] = Field(
