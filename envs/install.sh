@@ -29,13 +29,17 @@ python=.venv/bin/python
 if ! "$python" -m uv --version >/dev/null 2>&1; then
   "$python" -m pip install --quiet --disable-pip-version-check uv 2>/dev/null || true
 fi
-if "$python" -m uv --version >/dev/null 2>&1; then
-  install=("$python" -m uv pip install --quiet --python "$python")
-else
-  install=("$python" -m pip install --quiet --disable-pip-version-check)
-fi
+install() {
+  if "$python" -m uv --version >/dev/null 2>&1; then
+    # uv reads neither pip's configuration nor the system's certificates by itself: where it cannot download, pip can
+    UV_SYSTEM_CERTS=true "$python" -m uv pip install --quiet --python "$python" "$@" && return
+    printf 'uv could not; trying pip ...\n'
+  fi
+  "$python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
 for lock in "$@"; do
   printf 'installing envs/%s.txt (%s packages) ...\n' "$lock" "$(grep -c '==' "envs/$lock.txt")"
-  "${install[@]}" --require-hashes -r "envs/$lock.txt"
+  install --require-hashes -r "envs/$lock.txt"
 done
-"${install[@]}" --no-deps --no-build-isolation -e .
+install --no-deps --no-build-isolation -e .

@@ -10,7 +10,7 @@ from snpoint.settings import SimulateSettings
 def settings(**changes: Any) -> SimulateSettings:
     """A chunk of 20 events without standalone noise; ``changes`` replace top-level values."""
     values: dict[str, Any] = {
-        "code": 2,
+        "code": 1,
         "detector": "fdhd_1x2x2",
         "seed": 7,
         "events_per_chunk": 20,
