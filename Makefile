@@ -25,7 +25,7 @@ demo: $(VENV)/.$(ENV)  ## simulate, train, evaluate and point, in minutes on two
 real-data: $(VENV)/.$(ENV)  ## the real files through the chain and the demo network (needs the files: README)
 	@snakemake --profile local real_data
 
-compare-frames: $(VENV)/.$(ENV)  ## what the canonical frame is worth: 30,000 training events each (about 20 minutes)
+compare-frames: $(VENV)/.$(ENV)  ## what the canonical frame is worth: 30,000 training events each (13 minutes)
 	@snakemake --profile local $(foreach v,v0_30k v0_raw_30k,results/electron_direction/$(v)/evaluate/metrics.json)
 	@snpoint compare electron_direction/v0_raw_30k electron_direction/v0_30k --at-least 20
 
