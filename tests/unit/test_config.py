@@ -69,6 +69,7 @@ def test_version_stands_on_its_parent_and_on_base(inside: Path) -> None:
         ("train: {epochs: 3.5}\n", ["train.epochs", "3.5", "integer"]),
         ("train: {epochs: yes}\n", ["train.epochs", "true"]),
         ("train: {loss: angulr}\n", ["train.loss", "angulr", "angular"]),
+        ("likelihood: {energy_edges_mev: [10.0, 5.0]}\n", ["likelihood.energy_edges_mev", "must grow"]),
         ("job: {memory: 8}\n", ["job.memory", "memory_gb"]),
         ("extends: v00\n", ["v9.yaml", "'v00' does not exist", "did you mean"]),
         ("extends: v9\n", ["extends itself"]),
@@ -141,6 +142,18 @@ def test_set_puts_single_values_on_top(inside: Path) -> None:
         config.parse_settings("train", None, ["learning_rat=0.5"])
     with pytest.raises(UsageError, match="key=value"):
         config.parse_settings("train", None, ["learning_rate"])
+
+
+@pytest.mark.parametrize("name", ["foo.yaml", "v1-wide.yaml", "V4.yaml", "v3.yml"])
+def test_file_that_no_rule_would_find_is_an_error(inside: Path, name: str) -> None:
+    (inside / "configs/electron_direction" / name).write_text("why: a test of names\nstatus: active\n")
+    with pytest.raises(ConfigError, match=f"{name}: nothing would find a file of this name"):
+        config.active_versions()
+
+
+def test_sky_resolution_is_a_power_of_two(inside: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nside.*power of two"):
+        config.parse_settings("point", None, ["nside=100"])
 
 
 def test_job_is_in_no_stage(inside: Path) -> None:

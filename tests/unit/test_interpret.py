@@ -14,6 +14,7 @@ from snpoint.data.results import read_npz
 from snpoint.interpretation import ablation
 from snpoint.interpretation.ablation import ABLATIONS, ablate, summarize, without_plane
 from snpoint.physics.angles import random_directions
+from snpoint.provenance import fingerprint
 from snpoint.settings import Architecture, Drawing, InterpretSettings
 
 TRUTH = random_directions(np.random.default_rng(1), 600)
@@ -92,7 +93,8 @@ def test_stage_writes_what_it_promises(tmp_path: Path) -> None:
     small = Architecture(name="three_plane_cnn", filters=[4], kernel=3, dense=[8], batch_norm=True, dropout=0.0)
     folder = tmp_path / "v0" / "train"
     loading.save(build(small, image, "head_tail_vmf"), folder / "model.keras")
-    write_json(folder / "training.json", {"image": image.model_dump(), "loss": "head_tail_vmf"})
+    origin = {"orientation": "canonical", "model_sha256": fingerprint(folder / "model.keras")["sha256"]}
+    write_json(folder / "training.json", {"image": image.model_dump(), "loss": "head_tail_vmf"} | origin)
     out = tmp_path / "v0" / "interpret"
     interpret.run(
         InterpretSettings(seed=1, batch_size=16, max_events=15, bootstrap_samples=20),

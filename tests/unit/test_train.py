@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -168,10 +169,20 @@ def test_a_network_and_a_summary_that_do_not_belong_together_are_refused(result,
     with pytest.raises(DataError, match="takes images"):
         load_network(result["model"], tmp_path / "training.json")
     (tmp_path / "training.json").write_text("{}")
-    with pytest.raises(DataError, match="'image' or 'loss'"):
+    with pytest.raises(DataError, match="a key is missing"):
         load_network(result["model"], tmp_path / "training.json")
     with pytest.raises(InputMissingError):
         load_network(tmp_path / "no.keras", result["training"])
+    summary = json.loads(result["training"].read_text()) | {"model_sha256": "0" * 64}
+    (tmp_path / "training.json").write_text(json.dumps(summary))
+    with pytest.raises(DataError, match="is not the network that"):
+        load_network(result["model"], tmp_path / "training.json")
+
+
+def test_images_of_another_frame_are_refused(result, tmp_path):
+    events = load_dataset(write_toy_dataset(tmp_path / "dataset", 20))
+    with pytest.raises(DataError, match="trained on images in the frame 'canonical', these are 'predecessor'"):
+        load_network(result["model"], result["training"]).draw(replace(events, orientation="predecessor"))
 
 
 def test_batches_hold_every_event_once_in_an_order_of_seed_and_epoch():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -40,11 +41,22 @@ T = TypeVar("T", bound=Section)
 
 def names(folder: str, statuses: Iterable[str] | None = None) -> list[str]:
     """Names of the files of a configuration folder, sorted; of the given statuses only, if any are given."""
-    found = sorted(path.stem for path in (paths.CONFIGS / folder).glob("*.yaml") if not path.stem.startswith("_"))
+    found = sorted(path.stem for path in _files(folder) if not path.stem.startswith("_"))
     if statuses is None:
         return found
     wanted = set(statuses)
     return [name for name in found if _status(config_file(folder, name)) in wanted]
+
+
+def _files(folder: str) -> list[Path]:
+    """The files of a folder; a name that no rule could have is an error instead of a file that nobody sees."""
+    pattern = paths.VERSION if folder in TASKS else paths.NAME
+    found = [path for path in (paths.CONFIGS / folder).glob("*") if path.suffix in (".yaml", ".yml")]
+    for path in found:
+        if path.suffix == ".yml" or not re.fullmatch(rf"_base|{pattern}", path.stem):
+            expected = "v<number>[_suffix].yaml" if folder in TASKS else "small letters, digits and _, ending in .yaml"
+            raise ConfigError(f"{path}: nothing would find a file of this name; rename it: {expected}")
+    return found
 
 
 def _status(path: Path) -> object:
@@ -159,7 +171,7 @@ def report_inputs(page: str) -> list[str]:
         A sample of real files that the page needs is not there.
     """
     shown_here = report_settings(page)
-    for sample in {sample for dataset in shown_here.datasets for sample in load_dataset(dataset).samples}:
+    for sample in sorted({sample for dataset in shown_here.datasets for sample in load_dataset(dataset).samples}):
         chunk_names(sample)
     return report_files(shown_here, page)
 

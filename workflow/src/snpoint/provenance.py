@@ -83,8 +83,10 @@ def recorded(
             raise DataError(f"{stage}: ended without writing {', '.join(missing)}")
         content |= {"state": "ok", "outputs": {str(path): fingerprint(path) for path in outputs}}
     except BaseException as error:
-        code = error.exit_code if isinstance(error, SnpointError) else 1
-        content |= {"state": "failed", "error": f"{type(error).__name__}: {error}"[:2000], "exit_code": code}
+        interrupted = isinstance(error, KeyboardInterrupt)
+        code = error.exit_code if isinstance(error, SnpointError) else 130 if interrupted else 70
+        text = "interrupted" if interrupted else f"{type(error).__name__}: {error}"[:2000]
+        content |= {"state": "failed", "error": text, "exit_code": code}
         raise
     finally:
         content |= {"stopped": _now(), "seconds": round(time.monotonic() - clock, 3)}

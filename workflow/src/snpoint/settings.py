@@ -10,9 +10,10 @@ in the ``_base.yaml`` of each configuration folder, where a reader sees all of t
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -20,6 +21,21 @@ Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+def _growing(edges: list[float]) -> list[float]:
+    if any(low >= high for low, high in pairwise(edges)):
+        raise ValueError("bin edges must grow")
+    return edges
+
+
+def _power_of_two(number: int) -> int:
+    if number & (number - 1):
+        raise ValueError("must be a power of two (HEALPix)")
+    return number
+
+
+Edges = Annotated[list[NonNegative], Field(min_length=2), AfterValidator(_growing)]
 
 
 class Section(BaseModel):
@@ -212,7 +228,7 @@ class EvaluateSettings(Section):
     seed: Seed
     batch_size: Count
     bootstrap_samples: Annotated[int, Field(ge=10)]
-    energy_edges_mev: Annotated[list[NonNegative], Field(min_length=2)]
+    energy_edges_mev: Edges
 
 
 class LikelihoodSettings(Section):
@@ -221,7 +237,7 @@ class LikelihoodSettings(Section):
     code: Literal[1] = 1
     method: Literal["vmf_mixture"]
     target: Literal["neutrino", "electron"] = Field(description="whose true direction theta is measured from")
-    energy_edges_mev: Annotated[list[NonNegative], Field(min_length=2)]
+    energy_edges_mev: Edges
     cos_bins: Annotated[int, Field(ge=20, le=2000)]
     min_events: Count = Field(description="bins with fewer events take the table of all energies")
     min_pdf: Positive
@@ -249,11 +265,11 @@ class PointSettings(Section):
 
     code: Literal[1] = 1
     seed: Seed
-    nside: Annotated[int, Field(ge=1, le=1024)]
+    nside: Annotated[int, Field(ge=1, le=1024), AfterValidator(_power_of_two)]
     burst: Literal["draw", "all"] = Field(
         description="`draw`: test events turned to one true direction; `all`: every event of the predictions as it is"
     )
-    n_events: Count = Field(description="events of a drawn burst")
+    n_events: Annotated[int, Field(ge=1, le=100_000)] = Field(description="events of a drawn burst")
     direction: Annotated[list[float], Field(min_length=3, max_length=3)] | None = Field(
         description="true direction of flight of a drawn burst's neutrinos, detector frame; null draws one"
     )

@@ -69,6 +69,8 @@ SUMMARIES: dict[str, dict[str, Key]] = {
         "samples_per_second": POSITIVE,
         "backend": TEXT,
         "device": TEXT,
+        "orientation": TEXT,
+        "model_sha256": TEXT,
         "settings": OBJECT,
     },
     "metrics.json": {

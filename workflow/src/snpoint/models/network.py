@@ -19,6 +19,7 @@ from snpoint.models.outputs import Decoded
 from snpoint.models.prediction import predict
 from snpoint.physics.imaging import SparseImages
 from snpoint.physics.imaging import draw as draw_images
+from snpoint.provenance import fingerprint
 from snpoint.settings import Drawing
 
 
@@ -29,9 +30,22 @@ class Network:
     model: keras.Model
     image: Drawing
     loss: str
+    orientation: str
 
     def draw(self, events: SparseImages) -> Draw:
-        """Drawing of these events at the size the network was trained with."""
+        """Drawing of these events at the size the network was trained with.
+
+        Raises
+        ------
+        DataError
+            The images are in another frame than those the network was trained on.
+        """
+        found = getattr(events, "orientation", self.orientation)
+        if found != self.orientation:
+            raise DataError(
+                f"the network was trained on images in the frame '{self.orientation}', these are '{found}'; "
+                "use a dataset whose image.orientation is that of the version's own"
+            )
         return drawing(events, self.image)
 
     def predict(self, events: SparseImages, batch_size: int) -> Decoded:
@@ -61,13 +75,16 @@ def load_network(model: str | Path, training: str | Path) -> Network:
     summary = read_strict_json(training)
     try:
         image, loss = Drawing.model_validate(summary["image"]), str(summary["loss"])
+        orientation, checksum = str(summary["orientation"]), str(summary["model_sha256"])
     except (KeyError, TypeError, ValidationError) as error:
-        raise DataError(f"{training}: 'image' or 'loss' is missing or wrong; run `train` again") from error
+        raise DataError(f"{training}: a key is missing or wrong ({error}); run `train` again") from error
     network = load(model)
+    if fingerprint(model)["sha256"] != checksum:
+        raise DataError(f"{model}: is not the network that {training} describes; give the files of one version")
     expected = (None, len(PLANES), image.ticks, image.channels)
     if tuple(network.input_shape) != expected:
         raise DataError(
             f"{model}: takes images {tuple(network.input_shape)[1:]}, but {training} says {expected[1:]}; "
             "run `train` again"
         )
-    return Network(network, image, loss)
+    return Network(network, image, loss, orientation)

@@ -19,6 +19,7 @@ from snpoint.models.batches import ImageBatches
 from snpoint.models.network import drawing
 from snpoint.models.training import Trained
 from snpoint.models.training import train as train_network
+from snpoint.provenance import fingerprint
 from snpoint.settings import TrainSettings
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ def run(settings: TrainSettings, *, dataset: Path, model: Path, history: Path, t
     )
     loading.save(trained.model, model)
     write_text(history, _history(trained).to_csv(index=False))
-    write_json(training, _summary(settings, trained, len(train), len(val)))
+    origin = {"orientation": events.orientation, "model_sha256": fingerprint(model)["sha256"]}
+    write_json(training, _summary(settings, trained, len(train), len(val)) | origin)
 
 
 def _events(events: Events, split: str, dataset: Path) -> Events:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from snpoint import paths, provenance
-from snpoint.errors import DataError, InputMissingError, SnpointError
+from snpoint.errors import DataError, InputMissingError, SnpointError, UsageError
 
 Checker = Callable[[Path], object]
 
@@ -24,6 +24,10 @@ def command(folder: Path, quick: bool) -> None:
     """
     if not folder.is_dir():
         raise InputMissingError(f"{folder} is not a folder; run this in the project folder, or name one below results/")
+    if not folder.resolve().is_relative_to(paths.RESULTS.resolve()):
+        raise UsageError(
+            f"{folder} is not below ./{paths.RESULTS}; run this in the folder of the project it belongs to"
+        )
     problems: list[str] = []
     checked, unknown = 0, []
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):

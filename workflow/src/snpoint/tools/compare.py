@@ -14,7 +14,7 @@ from snpoint.errors import InputMissingError, UsageError
 @click.command("compare")
 @click.argument("first")
 @click.argument("second")
-@click.option("--samples", default=1000, show_default=True, help="Bootstrap samples.")
+@click.option("--samples", type=click.IntRange(min=10), default=1000, show_default=True, help="Bootstrap samples.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the bootstrap.")
 @click.option(
     "--at-least", type=float, metavar="DEG", help="Fail unless the whole interval of the difference is above this."

@@ -62,6 +62,10 @@ def command(targets: tuple[str, ...], as_json: bool) -> None:
         }
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
+    if any(state.changed for state in states):
+        notices.append(
+            "a result was changed since it was written, which Snakemake cannot see: run `snpoint repair` first."
+        )
     _print_table(states)
     for notice in notices:
         click.echo(click.style("\nWARNING: ", fg="red", bold=True) + notice)
