@@ -65,6 +65,6 @@ def _keys(model: type[Section], location: Iterable[str]) -> list[str]:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: the closest known one, or all of them."""
-    options = list(known)
+    options = list(dict.fromkeys(known))
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(options) or 'none'}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from snpoint import paths
+from snpoint import config, paths
 from snpoint.errors import InputMissingError, UsageError
 
 
@@ -49,6 +49,7 @@ def _file(key: str) -> Path:
     task, slash, version = key.partition("/")
     if not slash:
         raise UsageError(f"'{key}': expected task/version, for example electron_direction/{key}")
+    config.load_version(task, version)  # a misspelt name is told from a version that was not made yet
     path = Path(paths.version_file("evaluate", "predictions.npz", task, version))
     if not path.exists():
         raise InputMissingError(f"{path} does not exist; make it with: snakemake --profile local {path}")

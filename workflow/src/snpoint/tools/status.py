@@ -66,7 +66,7 @@ def command(targets: tuple[str, ...], as_json: bool) -> None:
         notices.append(
             "a result was changed since it was written, which Snakemake cannot see: run `snpoint repair` first."
         )
-    _print_table(states)
+    _print_table(states, _leaves(states) if targets else [])
     for notice in notices:
         click.echo(click.style("\nWARNING: ", fg="red", bold=True) + notice)
 
@@ -131,7 +131,13 @@ def _as_json(state: State) -> dict[str, Any]:
     }
 
 
-def _print_table(states: Sequence[State]) -> None:
+def _leaves(states: Sequence[State]) -> list[str]:
+    """One output of each job to run that no other one needs: what to ask Snakemake for."""
+    needed = {path for state in states if state.runs for path in state.node.inputs}
+    return [state.node.outputs[0] for state in states if state.runs and not needed & set(state.node.outputs)]
+
+
+def _print_table(states: Sequence[State], leaves: Sequence[str]) -> None:
     order = ["samples", "datasets", *config.TASKS, "point", "report"]
     owners = sorted({state.node.owner: None for state in states}, key=lambda owner: order.index(owner.split("/")[0]))
     width = max(len(owner) for owner in owners)
@@ -145,9 +151,8 @@ def _print_table(states: Sequence[State]) -> None:
     counts = ", ".join(f"{count} {click.style(word, fg=COLORS[word])}" for word, count in words.items() if count)
     jobs = sum(state.runs for state in states)
     plural = "" if jobs == 1 else "s"
-    click.echo(
-        f"\n{counts}. " + (f"{jobs} job{plural} to run: snakemake --profile local -n" if jobs else "Nothing to run.")
-    )
+    command = " ".join(["snakemake --profile local -n", *leaves])
+    click.echo(f"\n{counts}. " + (f"{jobs} job{plural} to run: {command}" if jobs else "Nothing to run."))
 
 
 def _summary(states: Sequence[State]) -> str:
