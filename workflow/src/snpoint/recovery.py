@@ -25,8 +25,8 @@ def remember_unfinished() -> None:
 
     Snakemake 9.27.1 records the new settings also when a job fails, and then sees no reason to run it while results
     made from its previous outputs are still there: after an edit and a failed training, `snakemake` would say that
-    there is nothing to be done and leave the old evaluation in place. A configuration that cannot be read is passed
-    over here: Snakemake will meet the same error.
+    there is nothing to be done and leave the old evaluation in place. Mistakes in active files were reported before
+    (`preflight.check_active`); what else cannot be worked out, such as a broken draft, is passed over.
     """
     for state in staleness.unfinished(plan.behind(everything(), lenient=True)):
         _remember(state)
