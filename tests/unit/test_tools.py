@@ -14,6 +14,8 @@ from snpoint.data.atomic import write_json, write_npz
 from snpoint.physics.sphere import normalized
 from snpoint.tools import compare, registry
 
+CONFIGS = Path(__file__).parents[2] / "configs"
+
 FIGURES = {
     "containment_68_deg": 44.3,
     "containment_68_low_deg": 40.8,
@@ -56,13 +58,15 @@ def test_registry_that_is_none_is_one_line(here: Path) -> None:
 
 
 @pytest.fixture
-def two_versions(here: Path) -> Path:
-    """The same events predicted by a broad and by a sharp version."""
+def two_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same events predicted by a broad and by a sharp version; both exist in the project's configuration."""
+    (tmp_path / "configs").symlink_to(CONFIGS)
+    monkeypatch.chdir(tmp_path)
     broad = predictions(3000)
     sharp = normalized(broad["direction_pred"] + 0.5 * broad["direction_true"]).astype("f4")
     for name, arrays in (("v0_raw", broad), ("v0", broad | {"direction_pred": sharp})):
-        write_npz(here / f"results/electron_direction/{name}/evaluate/predictions.npz", arrays)
-    return here
+        write_npz(tmp_path / f"results/electron_direction/{name}/evaluate/predictions.npz", arrays)
+    return tmp_path
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 0), (["--at-least", "1"], 0), (["--at-least", "90"], 1)])
