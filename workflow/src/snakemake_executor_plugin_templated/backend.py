@@ -1,4 +1,4 @@
-"""What the executor needs from a batch system: submit one file, ask once about all jobs, remove jobs."""
+"""What the executor needs from a batch system: submit one file, ask once about all jobs, find jobs again, remove jobs."""
 
 from __future__ import annotations
 
@@ -7,40 +7,78 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from .outcome import Outcome
+
 
 class BackendError(Exception):
     """The batch system refused something or could not be asked."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a job ended: ``reason`` is empty for a success."""
+class Place:
+    """The work directory whose jobs a backend looks after.
 
-    reason: str = ""
+    Parameters
+    ----------
+    token : str
+        Constant per work directory; every job carries it, so that all of them are found with one query.
+    event_log : Path
+        HTCondor: the one user log of the work directory.
+    unmatched_after_s : float
+        A job that waits longer is looked at: is there any machine that could run it?
+    """
 
-    @property
-    def ok(self) -> bool:
-        """Whether the job's command ended with exit code 0."""
-        return not self.reason
+    token: str
+    event_log: Path
+    unmatched_after_s: float = 1800.0
+
+
+@dataclass(frozen=True)
+class Poll:
+    """The answer to one poll."""
+
+    outcomes: Mapping[str, Outcome]
+    """By job id, of the ended ones only."""
+    notes: Sequence[tuple[str, str]] = ()
+    """(job id, what happened to it without ending it): evicted and waiting again, busy pool."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A job of this work directory that the batch system knows."""
+
+    key: str
+    id: str
+    outcome: Outcome | None = None
+    """None while it waits or runs."""
 
 
 class Backend(Protocol):
-    """A batch system."""
+    """A batch system, as one work directory uses it. Every method may raise BackendError."""
 
     send_credential: bool
+    removal_command: str
+    """What a user types to remove all jobs of the work directory."""
+    queries: int
+    """How many times the batch system was asked about jobs."""
 
-    def submit(self, path: Path, text: str) -> str:
-        """Submit the rendered ``text`` (also in the file ``path``) and return the job's id."""
+    def submit(self, path: Path, text: str, key: str) -> str:
+        """Submit the rendered ``text`` (also in the file ``path``) and return the job's id.
 
-    def poll(self, ids: Sequence[str]) -> Mapping[str, Outcome]:
-        """Ask once about all jobs; the ended ones come back with their outcome, the others not at all."""
+        The job carries the work directory's token and ``key``, unique to this submission.
+        """
+
+    def poll(self, ids: Sequence[str]) -> Poll:
+        """Ask at most once about all jobs. Held and never matching ones are removed from the queue and have ended."""
+
+    def find(self, known: Mapping[str, str | None]) -> Mapping[str, Found]:
+        """All live jobs of the work directory, by key, and those of ``known`` (key -> id, if it was recorded) that ended.
+
+        Called once, when a pipeline starts again. A key that does not come back was never submitted, or is forgotten.
+        """
 
     def cancel(self, ids: Sequence[str]) -> None:
         """Remove jobs from the queue, in one call."""
 
-
-def exit_reason(code: int, signal: int) -> str:
-    """Reason of an end with this exit code or signal; empty for exit code 0."""
-    if signal:
-        return f"killed by signal {signal}"
-    return f"exit code {code}" if code else ""
+    def cancel_all(self) -> None:
+        """Remove every job of the work directory, in one call."""

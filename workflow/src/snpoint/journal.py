@@ -1,0 +1,192 @@
+"""The record of every submission of a work directory: what is in the queue, and what became of the rest.
+
+One line of JSON per step, synced before the next step is taken: the intent before the submission, the id after it, the
+outcome when it was acted upon. A pipeline that starts again finds its jobs by it; each job carries the work directory's
+token and its own key, so that even one whose id was never written down is found.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from snpoint.errors import DataError, OutputError
+
+FOLDER = Path(".snakemake/templated")
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One submission."""
+
+    key: str
+    target: str
+    """First output of the job: what it is for."""
+    name: str
+    """As the queue shows it: rule and wildcards."""
+    system: str
+    digest: str
+    """Of the shell command and its inputs: the same digest, the same work."""
+    guard: str = ""
+    """Of the digest and the code: what failed for a reason of its own is not worth doing again unchanged."""
+    request_mb: int = 0
+    """Memory that the configuration asked for."""
+    mem_mb: int = 0
+    """Memory that was asked for after escalation."""
+    submit: str = ""
+    """The kept copy of the submit file."""
+    stdout: str = ""
+    record: str = ""
+    """What the payload writes about itself."""
+    log: str = ""
+    intended: str = ""
+    """UTC time of the intent."""
+    id: str | None = None
+    outcome: Mapping[str, Any] | None = None
+    """`Outcome.as_json` once it was acted upon."""
+    ended: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether its end was not yet acted upon."""
+        return self.outcome is None
+
+
+class Journal:
+    """The journal of one work directory.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies; made by the first submission.
+
+    Raises
+    ------
+    DataError
+        The journal is there and is not one.
+    """
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self.folder = folder
+        self.path = folder / "jobs.jsonl"
+        self.entries: dict[str, Entry] = {}
+        self._by_target: dict[str, list[str]] = {}
+        for number, line in enumerate(self._lines(), start=1):
+            self._read(line, number)
+
+    @property
+    def token(self) -> str:
+        """The work directory's token: made once, never changed."""
+        path = self.folder / "token"
+        try:
+            return path.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            pass
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _append(path, secrets.token_hex(8))
+        return path.read_text(encoding="ascii").strip()
+
+    def of(self, target: str) -> list[Entry]:
+        """All submissions for an output, oldest first."""
+        return [self.entries[key] for key in self._by_target.get(target, ())]
+
+    def open_entries(self) -> list[Entry]:
+        """Submissions whose end was not yet acted upon."""
+        return [entry for entry in self.entries.values() if entry.open]
+
+    def intend(self, entry: Entry) -> Entry:
+        """Write down a submission before it is made."""
+        entry = replace(entry, intended=_now())
+        content = {key: value for key, value in vars(entry).items() if value not in (None, "", 0)}
+        self._write({"event": "intent", **content})
+        self._add(entry)
+        return entry
+
+    def submitted(self, key: str, job: str) -> None:
+        """Write down the id that the batch system gave."""
+        self._write({"event": "submitted", "key": key, "id": job})
+        self.entries[key] = replace(self.entries[key], id=job)
+
+    def ended(self, key: str, outcome: Mapping[str, Any]) -> None:
+        """Write down how a job ended, before Snakemake is told."""
+        now = _now()
+        self._write({"event": "ended", "key": key, "outcome": dict(outcome), "ended": now})
+        self.entries[key] = replace(self.entries[key], outcome=dict(outcome), ended=now)
+
+    def compact(self, keep: int = 10) -> None:
+        """Forget all but the last ``keep`` submissions of each output, and those that are open. Not while jobs start."""
+        kept = {key for keys in self._by_target.values() for key in keys[-keep:]}
+        kept |= {entry.key for entry in self.open_entries()}
+        if len(kept) == len(self.entries):
+            return
+        lines = []
+        for entry in (entry for key, entry in self.entries.items() if key in kept):
+            content = {key: value for key, value in vars(entry).items() if value not in (None, "", 0)}
+            lines.append(json.dumps({"event": "intent", **content}))
+        temporary = self.path.with_suffix(".new")
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.replace(self.path)
+        self.entries = {key: entry for key, entry in self.entries.items() if key in kept}
+
+    def _lines(self) -> Iterable[str]:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{self.path}: not a journal of submissions ({error})") from error
+        # the last line may be half of one: the driver was killed while writing it, and nothing followed from it
+        return text.split("\n")[:-1]
+
+    def _read(self, line: str, number: int) -> None:
+        try:
+            content = json.loads(line)
+            event, key = content.pop("event"), content["key"]
+            if event == "intent":
+                known = Entry.__dataclass_fields__
+                self._add(Entry(**{name: value for name, value in content.items() if name in known}))
+            elif event in ("submitted", "ended"):
+                del content["key"]
+                self.entries[key] = replace(self.entries[key], **content)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{self.path}, line {number}: not a record of a submission ({error}); if no job of this folder is in the"
+                " queue, remove the file"
+            ) from error
+
+    def _add(self, entry: Entry) -> None:
+        self.entries[entry.key] = entry
+        keys = self._by_target.setdefault(entry.target, [])
+        if entry.key not in keys:
+            keys.append(entry.key)
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _append(self.path, json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def new_key() -> str:
+    """A key that no other submission has."""
+    return secrets.token_hex(6)
+
+
+def _append(path: Path, text: str) -> None:
+    """Append and sync: what is written here must have happened before the next step."""
+    try:
+        with path.open("ab") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); check permissions and quota") from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
