@@ -2,6 +2,8 @@
 
 from snakemake.utils import min_version
 
+from snpoint import lock
+
 min_version("9.27")
 
 
@@ -39,4 +41,6 @@ rule real_data:
 
 
 onstart:
+    # the lock is taken at this point, and a dry run does not come here
+    lock.claim()
     preflight.write_resolved(versions_to_run())

@@ -91,12 +91,13 @@ def lock_files() -> list[Path]:
 
 
 def newer_than_owner() -> bool:
-    """Whether a lock was taken after the owner's record was last written: then somebody else took it."""
-    known = owner()
-    if known is None:
+    """Whether a lock was taken after the owner's last sign of life (or nobody is written down): it is somebody else's.
+
+    Snakemake takes the lock first and begins the run then; killed in between, it has left no record.
+    """
+    if owner() is None:
         return True
-    began = datetime.fromisoformat(known.started).timestamp()
-    last = max(RECORD.stat().st_mtime, began)
+    last = RECORD.stat().st_mtime
     return any(path.stat().st_mtime > last + 1 for path in lock_files())
 
 
@@ -118,9 +119,8 @@ def running_here(folder: Path) -> list[int]:
 def process_start(pid: int) -> int | None:
     """Clock ticks from boot to the start of a process, None if there is none (or only its remains)."""
     try:
-        state, *rest = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        )
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        state, *rest = text.rpartition(")")[2].split()
     except (OSError, ValueError):
         return None
     return None if state in ("Z", "X") else int(rest[18])
