@@ -22,10 +22,13 @@ log = logging.getLogger("snpoint")
 TOOLS = {
     "status": "Show the state of every stage of every version.",
     "registry": "Print the table of versions, and where to look.",
+    "unlock": "Remove the lock of a run that is dead.",
     "repair": "Re-record what matches its provenance, force the rest (after .snakemake was lost).",
     "check": "Verify every file under results/ against its contract.",
     "config": "Show or validate configuration files, or print their JSON schema.",
     "render": "Print a stage's submit file without submitting it.",
+    "doctor": "Check this machine and folder before the first submission.",
+    "smoke": "Check, inside a job, that a job can do its work.",
     "compare": "Compare two versions on their common test events (paired bootstrap).",
 }
 
