@@ -3,19 +3,17 @@
 A job never starts a second Snakemake. Its command is frozen at submission and its exit code arrives unchanged, whatever
 is edited while it waits in the queue. What a second Snakemake would do in the job is done here instead: output and log
 folders are made and stale outputs removed before the submission, outputs are checked and recorded after the end.
+
+Every submission is in the journal (`snpoint.journal`), so that a pipeline that starts again finds its jobs
+(`reattach`) and knows how often and why a job has failed before (`retries`).
 """
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,23 +23,36 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
+from snpoint import lock
 from snpoint.errors import SnpointError
+from snpoint.journal import FOLDER, Entry, Journal, new_key
+from snpoint.site import load_site, load_user
 
-from .backend import Backend, BackendError, Outcome
-from .wrapper import PASSED_VARIABLES, wrapper_text
+from . import interrupts
+from .backend import Backend, BackendError, Place
+from .messages import error_message
+from .outcome import Outcome
+from .reattach import Reattachment, driver
+from .retries import Decision, decide, for_a_reason_of_its_own
+from .submission import (
+    Submissions,
+    guard_digest,
+    job_name,
+    refuse_folder,
+    refuse_unsupported,
+    target_of,
+    work_digest,
+)
 
 if TYPE_CHECKING:
     from snakemake.jobs import Job
 
 SYSTEMS = ("htcondor", "slurm")
-FOLDER = Path(".snakemake/templated")
-TAIL_LINES = 20
-TAIL_BYTES = 8000
 
 
 @dataclass
 class ExecutorSettings(ExecutorSettingsBase):
-    """Options ``--templated-system`` and ``--templated-template``."""
+    """Options ``--templated-...``."""
 
     system: str | None = field(
         default=None,
@@ -50,6 +61,21 @@ class ExecutorSettings(ExecutorSettingsBase):
     template: str | None = field(
         default=None,
         metadata={"help": "Jinja template of the submit file.", "required": True, "metavar": "FILE", "type": str},
+    )
+    site: str | None = field(
+        default=None,
+        metadata={
+            "help": "YAML file of the site: ceilings, environment of jobs, defaults (configs/sites).",
+            "metavar": "FILE",
+            "type": str,
+        },
+    )
+    repeat_failed: bool = field(
+        default=False,
+        metadata={
+            "help": "Submit also what has failed for a reason of its own (exit codes 64 to 78, a bug) "
+            "and of which neither settings nor inputs nor code have changed since.",
+        },
     )
 
 
@@ -60,79 +86,136 @@ class Executor(RemoteExecutor):
         # the parent's constructor starts the polling thread: everything that thread uses exists before
         self._submitted: dict[str, SubmittedJobInfo] = {}
         self._guard = threading.Lock()
-        self._backend: Backend | None = None
+        self._polls = 0
         super().__init__(workflow, logger)
 
     def __post_init__(self) -> None:
         settings = self.workflow.executor_settings
-        self._template = Path(settings.template)
-        self._workdir = Path.cwd()
-        self._run_name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        self._folder = self._workdir / FOLDER / self._run_name
         self._system = settings.system
-        _refuse_folder(self._workdir)
-        if not self._template.is_file():
-            raise WorkflowError(f"--templated-template {self._template}: no such file (looked in {self._workdir})")
-        for job in self.dag.needrun_jobs():
-            if not job.is_local:
-                refuse_unsupported(job)
+        self._repeat_failed = settings.repeat_failed
+        template, workdir = Path(settings.template), Path.cwd()
         try:
-            self._backend = make_backend(self._system, self._run_name)
-        except (BackendError, ImportError) as error:
+            site, user = load_site(settings.site), load_user()
+            refuse_folder(workdir, site)
+            if not template.is_file():
+                raise WorkflowError(f"--templated-template {template}: no such file (looked in {workdir})")
+            jobs = [job for job in self.dag.needrun_jobs() if not job.is_local]
+            for job in jobs:
+                refuse_unsupported(job)
+            self._journal = Journal()
+            place = Place(self._journal.token, workdir / FOLDER / "events.log", site.unmatched_after_min * 60)
+            self._backend: Backend = make_backend(self._system, place)
+            self._submissions = Submissions(
+                self._system, template, site, user, workdir, send_credential=self._backend.send_credential
+            )
+            self._check_requests(jobs)
+            self._submissions.tidy(self._journal)
+            self._reattachment = Reattachment(self._journal, self._backend, self._system, self.logger)
+        except (SnpointError, BackendError, ImportError) as error:
             raise WorkflowError(f"--templated-system {self._system}: {error}") from error
-        self._folder.mkdir(parents=True)
+
+    def _check_requests(self, jobs: Sequence[Job]) -> None:
+        """Refuse what the site never gives before anything is submitted; say once per rule where memory buys cores."""
+        from .render import memory_warning
+
+        warned = set()
+        for job in jobs:
+            if not all(isinstance(job.resources.get(name, 0), int) for name in ("mem_mb", "disk_mb", "runtime")):
+                continue  # depends on inputs that are not made yet; checked when it is submitted
+            fields = self._submissions.fields(job, self._submissions.files(job))
+            warning = memory_warning(fields, self._submissions.site)
+            if warning and job.rule.name not in warned:
+                warned.add(job.rule.name)
+                self.logger.warning(f"{fields.name}: {warning}")
 
     # -- submission
 
     def run_job(self, job: Job) -> None:
-        """Prepare a job's folders, write wrapper and submit file, submit."""
+        """Submit a job, or take up the one that an earlier pipeline has left in the queue."""
+        # the cause of an end decides about another try, not Snakemake's counting
+        job.rule.restart_times = 1
         info = SubmittedJobInfo(job)
         try:
             refuse_unsupported(job)
+            digest = work_digest(job)
+            left = self._reattachment.take(target_of(job), digest)
+            if left is not None:
+                self._take_up(info, *left)
+                return
+            self._refuse_repetition(job, digest)
             # makes output and log folders and removes stale outputs, which Snakemake leaves to the job
             self.workflow.async_run(job.prepare())
-            path, text = self._write_files(job, info)
-            with interrupts_deferred():
-                info.external_jobid = self._backend.submit(path, text)
-                with self._guard:
-                    self._submitted[info.external_jobid] = info
+            entry = self._submit(job, info)
         except (WorkflowError, RuleException, SnpointError, BackendError, OSError) as error:
+            _veto(job)
             self.report_job_error(info, msg=f"not submitted: {error}")
             return
-        self.logger.info(f"Job {job.jobid} ({job_name(job)}) submitted to {self._system}: {info.external_jobid}")
+        self.logger.info(f"Job {job.jobid} ({entry.name}) submitted to {self._system}: {info.external_jobid}")
         self.report_job_submission(info)
 
-    def _write_files(self, job: Job, info: SubmittedJobInfo) -> tuple[Path, str]:
-        from .render import SUFFIXES, fields_from, render
+    def _submit(self, job: Job, info: SubmittedJobInfo) -> Entry:
+        past = self._journal.of(target_of(job))
+        files = self._submissions.files(job)
+        fields = self._submissions.fields(job, files, past)
+        text, copy = self._submissions.write(job, files, fields)
+        digest = work_digest(job)
+        request = job.resources.get("mem_mb") or 0
+        entry = Entry(
+            key=new_key(),
+            target=target_of(job),
+            name=job_name(job),
+            system=self._system,
+            digest=digest,
+            guard=guard_digest(digest),
+            request_mb=request,
+            mem_mb=fields.mem_mb,
+            submit=copy or str(files.submit),
+            stdout=str(files.stdout),
+            record=str(files.record),
+            log=str(next(iter(job.log), "")),
+            driver=driver(),
+        )
+        with interrupts.deferred():
+            self._journal.intend(entry)
+            try:
+                info.external_jobid = self._backend.submit(files.submit, text, entry.key)
+            except BackendError as error:
+                self._journal.ended(entry.key, Outcome("removed", f"not submitted: {error}").as_json())
+                raise
+            self._journal.submitted(entry.key, info.external_jobid)
+            self._follow(info, entry)
+        return entry
 
-        name = job_name(job)
-        stem = self._folder / f"{name}.{job.jobid}.{job.attempt}"
-        wrapper, stdout, submit = (stem.with_name(stem.name + end) for end in (".sh", ".out", SUFFIXES[self._system]))
-        fields = fields_from(
-            job.resources,
-            job.threads,
-            name=name,
-            wrapper=str(wrapper),
-            log=str(self._folder / "events.log"),
-            stdout=str(stdout),
-            send_credential=self._backend.send_credential,
-        )
-        text = render(self._template, fields)
-        environment = {key: os.environ[key] for key in PASSED_VARIABLES if key in os.environ} | self.envvars()
-        script = wrapper_text(
-            job.shellcmd,
-            workdir=self._workdir,
-            # not resolved: in a virtual environment the link is what makes it one
-            bin_folder=Path(sys.executable).parent,
-            threads=job.threads,
-            environment=environment,
-        )
-        wrapper.write_text(script, encoding="utf-8")
-        wrapper.chmod(0o755)
-        submit.write_text(text, encoding="utf-8")
-        _keep_copy(job, text, submit.suffix)
-        info.aux = {"stdout": stdout}
-        return submit, text
+    def _follow(self, info: SubmittedJobInfo, entry: Entry) -> None:
+        info.aux = {"key": entry.key}
+        with self._guard:
+            self._submitted[info.external_jobid] = info
+
+    def _take_up(self, info: SubmittedJobInfo, entry: Entry, outcome: Outcome | None) -> None:
+        """Wait for a job of an earlier pipeline, or report what became of it meanwhile."""
+        info.external_jobid = entry.id
+        info.aux = {"key": entry.key}
+        what = f"Job {info.job.jobid} ({entry.name})"
+        if outcome is None:
+            self.logger.info(f"{what} is in the queue of {self._system} since {entry.intended}: {entry.id}")
+            self._follow(info, entry)
+            self.report_job_submission(info)
+            return
+        self.logger.info(f"{what} has ended while nobody looked: {self._system} {entry.id}")
+        self._report(info, outcome)
+
+    def _refuse_repetition(self, job: Job, digest: str) -> None:
+        """Refuse to do once more what must end the same way."""
+        past = [entry for entry in self._journal.of(target_of(job)) if not entry.open]
+        if self._repeat_failed or not past or not for_a_reason_of_its_own(dict(past[-1].outcome or {})):
+            return
+        last = past[-1]
+        if last.guard == guard_digest(digest):
+            raise WorkflowError(
+                f"it has failed at {last.ended} ({(last.outcome or {}).get('reason')}; see {last.log or last.stdout}),"
+                " and neither its settings nor its inputs nor the code have changed since. Mend the cause, or try the"
+                " same again with --templated-repeat-failed"
+            )
 
     # -- polling
 
@@ -140,27 +223,78 @@ class Executor(RemoteExecutor):
         """Ask once about all jobs, report the ended ones and yield the others."""
         if not active_jobs:
             return
+        lock.touch()
+        self._polls += 1
+        by_id = {str(info.external_jobid): info for info in active_jobs}
+        outcomes: dict[str, Outcome] = {}
         try:
-            outcomes = self._backend.poll([info.external_jobid for info in active_jobs])
+            poll = self._backend.poll(list(by_id))
+            outcomes = dict(poll.outcomes)
+            for job, note in poll.notes:
+                self.logger.info(f"Job {by_id[job].job.jobid} ({self._system} {job}): {note}")
         except Exception as error:  # noqa: BLE001  # whatever it is: raised here, it would leave the jobs to themselves
             self.logger.warning(f"{self._system} could not be asked about the jobs, next try follows: {error}")
-            outcomes = {}
-        for info in active_jobs:
-            outcome = outcomes.get(info.external_jobid)
-            if outcome is None:
-                yield info
+        for job, info in by_id.items():
+            if job in outcomes:
+                self._report(info, outcomes[job])
             else:
-                self._report(info, outcome)
+                yield info
 
     def _report(self, info: SubmittedJobInfo, outcome: Outcome) -> None:
+        """Write an end down, decide what follows from it, tell Snakemake."""
         with self._guard:
-            self._submitted.pop(info.external_jobid, None)
+            self._submitted.pop(str(info.external_jobid), None)
+        job, entry = info.job, self._journal.entries[info.aux["key"]]
+        outcome, seconds = self._refined(outcome, entry)
+        self._journal.ended(entry.key, outcome.as_json())
         if outcome.ok:
+            _veto(job)  # an output that is missing after all is no reason for another try
             self.report_job_success(info)
             return
-        stdout = info.aux["stdout"]
-        tails = [text for path in (*info.job.log, stdout) if (text := tail(Path(path)))]
-        self.report_job_error(info, msg="\n".join([outcome.reason, *tails]), aux_logs=[str(stdout)])
+        past = self._journal.of(entry.target)
+        decision = self._decide(outcome, past, job, seconds)
+        if decision.again:
+            job.attempt = 1
+        else:
+            _veto(job)
+        logs = [Path(str(log)) for log in job.log] + [Path(entry.stdout)]
+        message = error_message(
+            outcome,
+            decided=decision.why,
+            again=decision.again,
+            submit=entry.submit,
+            logs=logs,
+            attempt=len(past),
+        )
+        self.report_job_error(info, msg=message, aux_logs=[entry.stdout])
+
+    def _decide(self, outcome: Outcome, past: Sequence[Entry], job: Job, seconds: float | None) -> Decision:
+        from .render import max_segments
+
+        ceiling = self._submissions.site.ceiling.memory_gb
+        return decide(
+            outcome,
+            past,
+            ceiling_mb=None if ceiling is None else round(ceiling * 1000),
+            max_segments=max_segments(job.resources),
+            seconds=seconds,
+        )
+
+    def _refined(self, outcome: Outcome, entry: Entry) -> tuple[Outcome, float | None]:
+        """The outcome with what the payload knows about itself, and how long it ran."""
+        from .payload import read_record
+
+        record = read_record(Path(entry.record)) or {}
+        if record.get("state") != "ended":
+            return outcome, None
+        node = outcome.node or str(record.get("node") or "")
+        outcome = replace(outcome, node=node)
+        if outcome.kind == "failed" and outcome.exit_code != 75 and record.get("cause") == "time limit":
+            limit = f"the run-time limit was near: ended after {record.get('seconds', 0):.0f} s"
+            outcome = replace(outcome, kind="out_of_time", reason=f"{limit} ({outcome.reason})")
+        if outcome.kind == "failed" and outcome.exit_code == 137:
+            outcome = replace(outcome, kind="out_of_memory", reason=f"no memory left ({outcome.reason})")
+        return outcome, record.get("seconds")
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         """Show the message as it is; the parent would add a hint at logs whose end it already carries."""
@@ -178,108 +312,56 @@ class Executor(RemoteExecutor):
 
     # -- end
 
+    def shutdown(self) -> None:
+        """Stop polling; say how often the batch system was asked."""
+        super().shutdown()
+        self.logger.debug(f"{self._system}: {self._polls} polls, {self._backend.queries} queries")
+
     def cancel(self) -> None:
-        """Remove all jobs, those included that a poll in progress holds (the parent's list is empty meanwhile)."""
-        with interrupts_deferred(drop=True):
-            with self._guard:
-                infos = list(self._submitted.values())
-            self.cancel_jobs(infos)
+        """Remove all jobs of this run, and those of earlier ones that it would have waited for."""
+        command = self._backend.removal_command
+        with interrupts.leaving_at_once(f"Left at once. To remove the jobs: {command}; then: snpoint unlock"):
+            # in a thread of its own: a schedd that does not answer must not keep the second Ctrl-C from being heard
+            worker = threading.Thread(target=self._remove_all, daemon=True)
+            worker.start()
+            while worker.is_alive():
+                worker.join(0.2)
             self.shutdown()
 
-    def cancel_jobs(self, active_jobs: Sequence[SubmittedJobInfo]) -> None:
-        """Remove jobs from the queue with one call."""
-        ids = [info.external_jobid for info in active_jobs]
+    def _remove_all(self) -> None:
+        with self._guard:
+            ids = {info.aux["key"]: job for job, info in self._submitted.items()}
+        ids |= {entry.key: str(entry.id) for entry in self._reattachment.left()}
         if not ids:
             return
         try:
-            self._backend.cancel(ids)
+            self._backend.cancel(list(ids.values()))
         except Exception as error:  # noqa: BLE001  # the way out must not fail; what is left is named
-            self.logger.error(f"{self._system} did not remove the jobs {' '.join(ids)}: {error}; remove them by hand")
-        else:
-            self.logger.info(f"Removed {len(ids)} jobs from {self._system}.")
+            self.logger.error(
+                f"{self._system} did not remove the jobs: {error}; remove them by hand: {self._backend.removal_command}"
+            )
+            return
+        for key in ids:
+            self._journal.ended(key, Outcome("removed", "by the pipeline, which was interrupted").as_json())
+        self.logger.info(f"Removed {len(ids)} jobs from {self._system}.")
+
+    def cancel_jobs(self, active_jobs: Sequence[SubmittedJobInfo]) -> None:
+        """Remove jobs from the queue with one call."""
+        if active_jobs:
+            self._backend.cancel([str(info.external_jobid) for info in active_jobs])
 
 
-def make_backend(system: str, run: str) -> Backend:
+def make_backend(system: str, place: Place) -> Backend:
     """The batch system's backend; only the one asked for is imported."""
     if system == "htcondor":
         from .backend_htcondor import HTCondor
 
-        return HTCondor(run)
+        return HTCondor(place)
     from .backend_slurm import Slurm
 
-    return Slurm(run)
+    return Slurm(place)
 
 
-def _refuse_folder(workdir: Path) -> None:
-    if re.search(r"\s", str(workdir)):
-        raise WorkflowError(
-            f"the workflow folder {str(workdir)!r} contains a space, which submit files cannot carry: "
-            "move the folder or rename it"
-        )
-
-
-def refuse_unsupported(job: Job) -> None:
-    """Raise a WorkflowError if a job needs what only a Snakemake inside the job could do."""
-    directives = {
-        "group": job.is_group() or job.group is not None,
-        "pipe or service": not job.is_group() and (job.is_pipe or job.is_service),
-        "shadow": not job.is_group() and job.is_shadow,
-        "benchmark": not job.is_group() and job.benchmark is not None,
-        "script": not job.is_group() and job.is_script,
-        "run": not job.is_group() and job.is_run,
-        "notebook, wrapper, cwl or template_engine": not job.is_group()
-        and (job.is_notebook or job.is_wrapper or job.is_cwl or job.is_template_engine),
-    }
-    refused = [name for name, used in directives.items() if used]
-    if refused:
-        raise WorkflowError(
-            f"rule {job.name} uses {', '.join(refused)}, which --executor templated does not support: "
-            "use a shell: directive with one command, or list the rule under localrules"
-        )
-
-
-def job_name(job: Job) -> str:
-    """Rule and wildcard values, as they may stand in a queue listing and in a file name."""
-    parts = [job.name, *(str(value) for value in job.wildcards_dict.values())]
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", ".".join(parts))[:80]
-
-
-def _keep_copy(job: Job, text: str, suffix: str) -> None:
-    """Copy of the submit file beside the results: ``<folder>/logs/x.log`` -> ``<folder>/jobs/x.<attempt><suffix>``."""
-    for log in list(job.log)[:1]:
-        path = Path(log)
-        folder = path.parent.parent / "jobs" if path.parent.name == "logs" else path.parent / "jobs"
-        folder.mkdir(parents=True, exist_ok=True)
-        # attempts are counted over all runs of the pipeline, so that no record is overwritten
-        attempt = 1
-        while (copy := folder / f"{path.stem}.{attempt}{suffix}").exists():
-            attempt += 1
-        copy.write_text(text, encoding="utf-8")
-
-
-def tail(path: Path) -> str:
-    """Last lines of a log with a heading, empty if there are none; however long the file, little of it is read."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    lines = text.rstrip().splitlines()[-TAIL_LINES:]
-    return "\n".join([f"        end of {path}:", *(f"        | {line}" for line in lines)]) if lines else ""
-
-
-@contextmanager
-def interrupts_deferred(drop: bool = False) -> Iterator[None]:
-    """Hold Ctrl-C back until the block is left, so that no job is in the queue without being known here."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pending: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, frame: pending.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    if pending and not drop:
-        raise KeyboardInterrupt
+def _veto(job: Job) -> None:
+    """Keep Snakemake from trying a job again by itself."""
+    job.attempt = job.restart_times + 1

@@ -19,7 +19,8 @@ from typing import Any
 from snpoint.errors import DataError, OutputError
 
 FOLDER = Path(".snakemake/templated")
-FORMAT_VERSION = 1
+TORN = "#torn"
+"""Ends a line that was never written to its end."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Entry:
     record: str = ""
     """What the payload writes about itself."""
     log: str = ""
+    driver: str = ""
+    """Process that submitted it, as ``host:pid:process start``."""
     intended: str = ""
     """UTC time of the intent."""
     id: str | None = None
@@ -78,6 +81,7 @@ class Journal:
         self.path = folder / "jobs.jsonl"
         self.entries: dict[str, Entry] = {}
         self._by_target: dict[str, list[str]] = {}
+        self._torn = False
         for number, line in enumerate(self._lines(), start=1):
             self._read(line, number)
 
@@ -121,11 +125,9 @@ class Journal:
         self.entries[key] = replace(self.entries[key], outcome=dict(outcome), ended=now)
 
     def compact(self, keep: int = 10) -> None:
-        """Forget all but the last ``keep`` submissions of each output, and those that are open. Not while jobs start."""
+        """Forget all but the last ``keep`` submissions of each output, and the open ones."""
         kept = {key for keys in self._by_target.values() for key in keys[-keep:]}
         kept |= {entry.key for entry in self.open_entries()}
-        if len(kept) == len(self.entries):
-            return
         lines = []
         for entry in (entry for key, entry in self.entries.items() if key in kept):
             content = {key: value for key, value in vars(entry).items() if value not in (None, "", 0)}
@@ -134,6 +136,9 @@ class Journal:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
         temporary.replace(self.path)
         self.entries = {key: entry for key, entry in self.entries.items() if key in kept}
+        self._by_target = {}
+        for entry in list(self.entries.values()):
+            self._add(entry)
 
     def _lines(self) -> Iterable[str]:
         try:
@@ -143,9 +148,12 @@ class Journal:
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{self.path}: not a journal of submissions ({error})") from error
         # the last line may be half of one: the driver was killed while writing it, and nothing followed from it
+        self._torn = bool(text) and not text.endswith("\n")
         return text.split("\n")[:-1]
 
     def _read(self, line: str, number: int) -> None:
+        if line.endswith(TORN):
+            return
         try:
             content = json.loads(line)
             event, key = content.pop("event"), content["key"]
@@ -157,8 +165,8 @@ class Journal:
                 self.entries[key] = replace(self.entries[key], **content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
-                f"{self.path}, line {number}: not a record of a submission ({error}); if no job of this folder is in the"
-                " queue, remove the file"
+                f"{self.path}, line {number}: not a record of a submission ({error}); if no job of this folder is in"
+                " the queue, remove the file"
             ) from error
 
     def _add(self, entry: Entry) -> None:
@@ -169,7 +177,9 @@ class Journal:
 
     def _write(self, content: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        _append(self.path, json.dumps(content, ensure_ascii=False) + "\n")
+        text = json.dumps(content, ensure_ascii=False) + "\n"
+        _append(self.path, f"{TORN}\n{text}" if self._torn else text)
+        self._torn = False
 
 
 def new_key() -> str:
