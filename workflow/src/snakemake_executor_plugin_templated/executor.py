@@ -10,6 +10,7 @@ Every submission is in the journal (`snpoint.journal`), so that a pipeline that 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -318,7 +319,19 @@ class Executor(RemoteExecutor):
         self.logger.debug(f"{self._system}: {self._polls} polls, {self._backend.queries} queries")
 
     def cancel(self) -> None:
-        """Remove all jobs of this run, and those of earlier ones that it would have waited for."""
+        """Remove all jobs of this run, and those of earlier ones that it would have waited for.
+
+        Snakemake calls this at Ctrl-C, and when it has met an error of its own (a lost ticket, a full disk): then the
+        jobs go on, and the next call waits for them.
+        """
+        if not isinstance(sys.exception(), KeyboardInterrupt | SystemExit):
+            if self._submitted:
+                self.logger.error(
+                    f"Snakemake has to stop; {len(self._submitted)} jobs go on in the queue of {self._system}. Mend the"
+                    " cause and start again: they are found."
+                )
+            self.shutdown()
+            return
         command = self._backend.removal_command
         with interrupts.leaving_at_once(f"Left at once. To remove the jobs: {command}; then: snpoint unlock"):
             # in a thread of its own: a schedd that does not answer must not keep the second Ctrl-C from being heard

@@ -138,5 +138,5 @@ def driver() -> str:
 
 def _at_work(entry: Entry) -> bool:
     """Whether the pipeline that submitted a job is still there: another one, with other targets, in this folder."""
-    host, pid, start = (entry.driver.split(":") + ["", ""])[:3]
+    host, pid, start = [*entry.driver.split(":"), "", ""][:3]
     return host == socket.gethostname() and pid.isdigit() and str(lock.process_start(int(pid))) == start
