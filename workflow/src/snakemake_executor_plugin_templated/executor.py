@@ -34,7 +34,7 @@ from .backend import Backend, BackendError, Place
 from .messages import error_message
 from .outcome import Outcome
 from .reattach import Reattachment, driver
-from .retries import Decision, decide, for_a_reason_of_its_own
+from .retries import SEGMENTS, Decision, decide, for_a_reason_of_its_own
 from .submission import (
     Submissions,
     guard_digest,
@@ -170,6 +170,7 @@ class Executor(RemoteExecutor):
             guard=guard_digest(digest),
             request_mb=request,
             mem_mb=fields.mem_mb,
+            max_segments=fields.max_segments,
             submit=copy or str(files.submit),
             stdout=str(files.stdout),
             record=str(files.record),
@@ -253,7 +254,7 @@ class Executor(RemoteExecutor):
             self.report_job_success(info)
             return
         past = self._journal.of(entry.target)
-        decision = self._decide(outcome, past, job, seconds)
+        decision = self._decide(outcome, past, seconds)
         if decision.again:
             job.attempt = 1
         else:
@@ -269,15 +270,13 @@ class Executor(RemoteExecutor):
         )
         self.report_job_error(info, msg=message, aux_logs=[entry.stdout])
 
-    def _decide(self, outcome: Outcome, past: Sequence[Entry], job: Job, seconds: float | None) -> Decision:
-        from .render import max_segments
-
+    def _decide(self, outcome: Outcome, past: Sequence[Entry], seconds: float | None) -> Decision:
         ceiling = self._submissions.site.ceiling.memory_gb
         return decide(
             outcome,
             past,
             ceiling_mb=None if ceiling is None else round(ceiling * 1000),
-            max_segments=max_segments(job.resources),
+            max_segments=past[-1].max_segments or SEGMENTS,
             seconds=seconds,
         )
 

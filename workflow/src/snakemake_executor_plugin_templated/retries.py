@@ -21,6 +21,7 @@ TERMINATED = (130, 143)
 
 MEMORY_FACTOR = 1.5
 MOST_BROKEN_MACHINES = 3
+SEGMENTS = 10
 MOST_TRANSIENT = 2
 """Tries again after an input/output error, or after the node or the batch system lost the job."""
 
@@ -44,7 +45,7 @@ def decide(
     past: Sequence[Entry],
     *,
     ceiling_mb: int | None = None,
-    max_segments: int = 10,
+    max_segments: int = SEGMENTS,
     seconds: float | None = None,
 ) -> Decision:
     """Decide what follows from an end that is not a success.

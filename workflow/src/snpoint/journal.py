@@ -41,6 +41,8 @@ class Entry:
     """Memory that the configuration asked for."""
     mem_mb: int = 0
     """Memory that was asked for after escalation."""
+    max_segments: int = 0
+    """How many times it may go on from its checkpoint; 0: as many as usual."""
     submit: str = ""
     """The kept copy of the submit file."""
     stdout: str = ""
