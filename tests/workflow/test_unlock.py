@@ -123,7 +123,7 @@ def test_a_living_owner_keeps_the_lock(workplace: Workplace) -> None:
     ("silent_s", "options", "unlocked", "words"),
     [
         (0, (), False, "it may be alive"),
-        (0, ("--break-lock",), False, "10 minutes of silence"),
+        (0, ("--break-lock",), False, "--break-lock` after 10 minutes"),
         (3600, (), False, "ssh lxplus1.example ps -p 17"),
         (3600, ("--break-lock",), True, "no sign of life for 60 min"),
     ],

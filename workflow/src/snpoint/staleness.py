@@ -22,8 +22,9 @@ from snpoint import memory, paths, provenance
 from snpoint.errors import DataError, shown
 from snpoint.plan import Node
 from snpoint.settings import Section
+from snpoint.submissions import Submissions
 
-Word = Literal["ok", "stale", "running", "failed", "missing"]
+Word = Literal["ok", "stale", "queued", "running", "held", "failed", "missing"]
 T = TypeVar("T")
 MOST_SHOWN = 3
 
@@ -45,6 +46,8 @@ class State:
     visible: bool = True
     """Snakemake can see the reason of its own: other settings or another set of inputs, and nothing else."""
     record: Mapping[str, Any] | None = field(default=None, repr=False)
+    job: str = ""
+    """Id of the last job that was submitted for it, where the state comes from that job."""
 
     @property
     def text(self) -> str:
@@ -52,7 +55,7 @@ class State:
         return f"{self.word} ({self.why})" if self.why else self.word
 
 
-def judge(nodes: Sequence[Node], thorough: bool = False) -> list[State]:
+def judge(nodes: Sequence[Node], thorough: bool = False, submissions: Submissions | None = None) -> list[State]:
     """State of every node, in the order of the nodes.
 
     Parameters
@@ -61,8 +64,10 @@ def judge(nodes: Sequence[Node], thorough: bool = False) -> list[State]:
         Jobs in dependency order, with all jobs before them (`plan.behind`).
     thorough
         Compute every checksum, also of files that nobody has touched since they were recorded.
+    submissions
+        The journal of this folder, for who wants to know afterwards whether it could be read.
     """
-    return _Judge(nodes, thorough).states()
+    return _Judge(nodes, thorough, submissions).states()
 
 
 def unfinished(nodes: Sequence[Node]) -> list[State]:
@@ -103,8 +108,9 @@ def touched(state: State) -> bool:
 
 
 class _Judge:
-    def __init__(self, nodes: Sequence[Node], thorough: bool) -> None:
+    def __init__(self, nodes: Sequence[Node], thorough: bool, submissions: Submissions | None = None) -> None:
         self.nodes = nodes
+        self.submissions = submissions or Submissions()
         self.thorough = thorough
         self.maker = {path: node for node in nodes for path in node.outputs}
         self.own = _Lazy(self._own)
@@ -160,6 +166,9 @@ class _Judge:
             record = self.records[node]
         except DataError as error:
             return replace(found, word="missing" if missing else "stale", why=str(error), own=True, visible=False)
+        told = self.submissions.told(node.outputs, record, node.log, whole=not missing)
+        if told is not None:
+            return replace(found, word=told.word, why=told.why, job=told.job, own=True, visible=False)
         if record is None:
             whole = len(missing) == len(node.outputs)
             return found if whole else replace(found, word="stale", why="no provenance record", own=True, visible=False)

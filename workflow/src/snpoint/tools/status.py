@@ -11,10 +11,20 @@ import click
 
 from snpoint import config, memory, paths, plan, staleness
 from snpoint.errors import InputMissingError, UsageError
+from snpoint.plan import Node
 from snpoint.staleness import State
+from snpoint.submissions import Submissions
 from snpoint.validation import nearest
 
-COLORS = {"ok": "green", "stale": "yellow", "running": "cyan", "failed": "red", "missing": "magenta"}
+COLORS = {
+    "ok": "green",
+    "stale": "yellow",
+    "queued": "blue",
+    "running": "cyan",
+    "held": "red",
+    "failed": "red",
+    "missing": "magenta",
+}
 CONFIG_FOLDERS = {"samples": "samples", "datasets": "datasets", "pointing": "point"}
 """Folder of the configuration -> folder of the results."""
 
@@ -31,11 +41,14 @@ def command(targets: tuple[str, ...], as_json: bool) -> None:
     \b
     ok        as the configuration wants it
     stale     made with other settings or inputs, or changed since (why)
+    queued    submitted to a batch system, has not begun (job, since when)
     running   at work (host, process or job)
-    failed    ended with an error, or was killed
+    held      taken out of the queue by the batch system (why, which attempt)
+    failed    ended with an error, or was killed (why, which attempt)
     missing   not made yet, or removed
 
-    The states come from the provenance records beside the results, so they are right also when .snakemake is lost.
+    The states come from the provenance records beside the results, so they are right also when .snakemake is lost;
+    what waits in a queue is known from the journal of submissions (.snakemake/templated).
     """  # noqa: D301 -- click reads the backspace
     if not paths.CONFIGS.is_dir():
         raise InputMissingError(f"{paths.CONFIGS}/ does not exist in {Path.cwd()}; run this in the project folder")
@@ -74,7 +87,7 @@ def command(targets: tuple[str, ...], as_json: bool) -> None:
 def _states(targets: Sequence[str], notices: list[str]) -> list[State]:
     if targets:
         asked, owners = zip(*(pair for target in targets for pair in resolve(target)), strict=True)
-        states = staleness.judge(plan.behind(asked))
+        states = _judged(plan.behind(asked), notices)
         return [state for state in states if None in owners or state.node.owner in owners]
     nodes = plan.behind(["all"])
     try:
@@ -84,7 +97,15 @@ def _states(targets: Sequence[str], notices: list[str]) -> list[State]:
     except InputMissingError as error:
         if Path(paths.report_page("real_data")).exists():
             notices.append(f"the real files are not shown: {error}")
-    return staleness.judge(nodes)
+    return _judged(nodes, notices)
+
+
+def _judged(nodes: Sequence[Node], notices: list[str]) -> list[State]:
+    submissions = Submissions()
+    states = staleness.judge(nodes, submissions=submissions)
+    if submissions.problem:
+        notices.append(f"what is in the queue is not known: {submissions.problem}")
+    return states
 
 
 def resolve(target: str) -> list[tuple[str, str | None]]:
@@ -124,6 +145,7 @@ def _as_json(state: State) -> dict[str, Any]:
         "state": state.word,
         "why": state.why,
         "runs": state.runs,
+        "job": state.job,
         "outputs": node.outputs,
         "missing": state.missing,
         "provenance": str(node.record),

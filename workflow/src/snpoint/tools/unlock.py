@@ -77,7 +77,7 @@ def _judge_elsewhere(owner: lock.Owner, break_lock: bool) -> str:
     if silent is not None and silent <= lock.SILENT_S:
         raise UsageError(
             f"{known}, so it may be alive. Log in there and end it (ssh {owner.host} kill -TERM {owner.pid}), or, if"
-            f" that machine is gone, call `snpoint unlock --break-lock` after {lock.SILENT_S / 60:.0f} minutes of silence"
+            f" that machine is gone, `snpoint unlock --break-lock` after {lock.SILENT_S / 60:.0f} minutes"
         )
     if not break_lock:
         raise UsageError(

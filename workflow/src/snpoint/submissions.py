@@ -1,0 +1,161 @@
+"""What the journal of submissions says about the job behind a result: in the queue, at work, held, failed.
+
+The provenance record beside a result is written by the stage itself; it knows nothing of a job that waits, that never
+began, or that was killed with its machine. The journal does, and the record of the job's payload.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from snpoint.errors import SnpointError
+from snpoint.journal import Entry, Journal
+
+SILENT_MIN = 15
+"""A payload writes its record more often than this."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """The state of a job, as its last submission tells it."""
+
+    word: Literal["queued", "running", "held", "failed"]
+    why: str
+    job: str
+
+
+class Submissions:
+    """Reads the journal when it is first asked for."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        """Why the journal cannot be read; then nothing is known."""
+
+    @cached_property
+    def _journal(self) -> Journal | None:
+        try:
+            return Journal()
+        except SnpointError as error:
+            self.problem = str(error)
+            return None
+
+    def told(self, outputs: Sequence[str], record: Mapping[str, Any] | None, log: str, whole: bool) -> Told | None:
+        """State of the last submitted job for some outputs.
+
+        Parameters
+        ----------
+        outputs
+            Of the job; the journal knows it by its first one.
+        record
+            The provenance record beside them.
+        log
+            The log of the job.
+        whole
+            All outputs are there.
+
+        Returns
+        -------
+        Told or None
+            None where the provenance record says all there is to say: nothing was submitted, the job ended well, or it
+            was done again since without a batch system.
+        """
+        entries = self._journal.of(outputs[0]) if self._journal is not None else []
+        if not entries or (whole and record is not None and record["state"] == "ok"):
+            return None
+        entry, attempt = entries[-1], _attempt(entries)
+        payload = _payload(entry)
+        mine = record is not None and _is_of(record, entry, payload)
+        if not mine and record is not None and record["started"] > (entry.ended or entry.intended):
+            return None
+        told = (
+            _open(entry, payload, record if mine else None) if entry.open else _ended(entry, record if mine else None)
+        )
+        if told is None:
+            return None
+        word, cause = told
+        where = f"; see {log}" if word == "failed" else ""
+        count = f", attempt {attempt}" if word in ("failed", "held") or attempt > 1 else ""
+        return Told(word, f"{cause}{count}{where}", entry.id or "")
+
+
+def _attempt(entries: Sequence[Entry]) -> int:
+    """How many submissions there were since the last one that ended well."""
+    count = 0
+    for entry in reversed(entries):
+        if (entry.outcome or {}).get("kind") == "completed" and count:
+            break
+        count += 1
+    return count
+
+
+Words = tuple[Literal["queued", "running", "held", "failed"], str]
+
+
+def _open(entry: Entry, payload: Mapping[str, Any] | None, record: Mapping[str, Any] | None) -> Words | None:
+    """A job whose end nobody has acted upon; ``record`` is its own provenance record, if it has one."""
+    if record is not None and record["state"] == "ok":
+        return None
+    if record is not None and record["state"] == "failed":
+        return "failed", str(record["error"])
+    job = f"job {entry.id}" if entry.id else "being submitted"
+    if payload is None and record is None:
+        return "queued", f"{job}, since {entry.intended}"
+    if payload is not None and payload.get("state") == "ended":
+        cause = payload.get("cause") or _exit(payload)
+        return ("failed", f"{job}: {cause}") if cause else None
+    began = payload or record or {}
+    silent = _silent_min(entry)
+    sign = f", no sign of life for {silent} min" if silent > SILENT_MIN else ""
+    return "running", f"{job} on {began.get('node') or began.get('host')}, since {began.get('started')}{sign}"
+
+
+def _ended(entry: Entry, record: Mapping[str, Any] | None) -> Words | None:
+    """A job that ended; its outcome, or the error of its stage, which says more."""
+    outcome = entry.outcome or {}
+    kind, reason = str(outcome.get("kind", "")), str(outcome.get("reason", ""))
+    if kind == "completed":
+        return None
+    if kind == "failed" and record is not None and record["state"] == "failed":
+        return "failed", str(record["error"])
+    job = f"job {entry.id}" if entry.id else "not submitted"
+    if kind == "held":
+        return "held", f"{reason or 'no reason given'}; {job} was removed from the queue"
+    words = " ".join(filter(None, [job, kind.replace("_", " ") if kind != "failed" else ""]))
+    return "failed", f"{words}: {reason}" if reason else words
+
+
+def _exit(payload: Mapping[str, Any]) -> str:
+    if payload.get("signal"):
+        return f"killed by signal {payload['signal']}"
+    return f"exit code {payload['exit_code']}" if payload.get("exit_code") else ""
+
+
+def _is_of(record: Mapping[str, Any], entry: Entry, payload: Mapping[str, Any] | None) -> bool:
+    """Whether a provenance record was written by the job of a submission."""
+    if record.get("job_id") and entry.id:
+        return str(record["job_id"]).partition(".")[0] == entry.id.partition(".")[0]
+    # both times are of the job's machine: those of the journal are of another clock
+    return payload is not None and record["started"] >= str(payload.get("started", ""))[: len(record["started"])]
+
+
+def _payload(entry: Entry) -> Mapping[str, Any] | None:
+    if not entry.record:
+        return None
+    try:
+        content = json.loads(Path(entry.record).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _silent_min(entry: Entry) -> int:
+    try:
+        return int((time.time() - Path(entry.record).stat().st_mtime) // 60)
+    except OSError:
+        return 0
