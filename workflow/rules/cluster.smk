@@ -11,9 +11,7 @@ rule cluster:
         paths.log(paths.chunk("cluster"), "cluster"),
     threads: resource("cluster", "threads")
     resources:
-        mem_mb=resource("cluster", "mem_mb"),
-        disk_mb=resource("cluster", "disk_mb"),
-        runtime=resource("cluster", "runtime"),
+        **job_resources("cluster"),
     params:
         settings=settings("cluster"),
     shell:

@@ -47,6 +47,11 @@ def resource(stage, name):
     return value
 
 
+def job_resources(stage):
+    """All other resources of a job."""
+    return {name: resource(stage, name) for name in config_files.resource_names(stage)}
+
+
 def tpstream_files(wildcards):
     """TPStream files of one chunk."""
     return config_files.tpstream_files(wildcards.sample, wildcards.chunk)

@@ -13,9 +13,7 @@ rule dataset:
         paths.log(paths.dataset_file("split.npz"), "dataset"),
     threads: resource("dataset", "threads")
     resources:
-        mem_mb=resource("dataset", "mem_mb"),
-        disk_mb=resource("dataset", "disk_mb"),
-        runtime=resource("dataset", "runtime"),
+        **job_resources("dataset"),
     params:
         settings=settings("dataset"),
     shell:

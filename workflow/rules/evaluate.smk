@@ -16,9 +16,7 @@ rule evaluate:
         paths.log(paths.version_file("evaluate", "metrics.json"), "evaluate"),
     threads: resource("evaluate", "threads")
     resources:
-        mem_mb=resource("evaluate", "mem_mb"),
-        disk_mb=resource("evaluate", "disk_mb"),
-        runtime=resource("evaluate", "runtime"),
+        **job_resources("evaluate"),
     params:
         settings=settings("evaluate"),
     shell:

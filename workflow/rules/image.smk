@@ -11,9 +11,7 @@ rule image:
         paths.log(paths.shard(), "image"),
     threads: resource("image", "threads")
     resources:
-        mem_mb=resource("image", "mem_mb"),
-        disk_mb=resource("image", "disk_mb"),
-        runtime=resource("image", "runtime"),
+        **job_resources("image"),
     params:
         settings=settings("image"),
     shell:

@@ -15,9 +15,7 @@ rule interpret:
         paths.log(paths.version_file("interpret", "interpretation.json"), "interpret"),
     threads: resource("interpret", "threads")
     resources:
-        mem_mb=resource("interpret", "mem_mb"),
-        disk_mb=resource("interpret", "disk_mb"),
-        runtime=resource("interpret", "runtime"),
+        **job_resources("interpret"),
     params:
         settings=settings("interpret"),
     shell:

@@ -12,9 +12,7 @@ rule likelihood:
         paths.log(paths.version_file("likelihood", "likelihood.npz"), "likelihood"),
     threads: resource("likelihood", "threads")
     resources:
-        mem_mb=resource("likelihood", "mem_mb"),
-        disk_mb=resource("likelihood", "disk_mb"),
-        runtime=resource("likelihood", "runtime"),
+        **job_resources("likelihood"),
     params:
         settings=settings("likelihood"),
     shell:

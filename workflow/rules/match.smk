@@ -11,9 +11,7 @@ rule match:
         paths.log(paths.chunk("match"), "match"),
     threads: resource("match", "threads")
     resources:
-        mem_mb=resource("match", "mem_mb"),
-        disk_mb=resource("match", "disk_mb"),
-        runtime=resource("match", "runtime"),
+        **job_resources("match"),
     params:
         settings=settings("match"),
     shell:

@@ -14,9 +14,7 @@ rule point:
         paths.log(paths.point_file("pointing.json"), "point"),
     threads: resource("point", "threads")
     resources:
-        mem_mb=resource("point", "mem_mb"),
-        disk_mb=resource("point", "disk_mb"),
-        runtime=resource("point", "runtime"),
+        **job_resources("point"),
     params:
         settings=settings("point"),
     shell:

@@ -13,9 +13,7 @@ rule predict:
         paths.log(paths.predictions(), "predict"),
     threads: resource("predict", "threads")
     resources:
-        mem_mb=resource("predict", "mem_mb"),
-        disk_mb=resource("predict", "disk_mb"),
-        runtime=resource("predict", "runtime"),
+        **job_resources("predict"),
     params:
         settings=settings("predict"),
     shell:

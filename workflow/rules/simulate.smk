@@ -9,9 +9,7 @@ rule simulate:
         paths.log(paths.chunk("simulate"), "simulate"),
     threads: resource("simulate", "threads")
     resources:
-        mem_mb=resource("simulate", "mem_mb"),
-        disk_mb=resource("simulate", "disk_mb"),
-        runtime=resource("simulate", "runtime"),
+        **job_resources("simulate"),
     params:
         settings=settings("simulate"),
     shell:

@@ -13,11 +13,7 @@ rule train:
         paths.log(paths.version_file("train", "model.keras"), "train"),
     threads: resource("train", "threads")
     resources:
-        mem_mb=resource("train", "mem_mb"),
-        disk_mb=resource("train", "disk_mb"),
-        runtime=resource("train", "runtime"),
-        gpu=resource("train", "gpu"),
-        gpu_model=resource("train", "gpu_model"),
+        **job_resources("train"),
     params:
         settings=settings("train"),
     shell:

@@ -15,220 +15,43 @@ from snpoint.validation import nearest
 
 from .fields import FLAVOURS
 
-SUBMIT_COMMANDS = frozenset(
-    [
-        "accounting_group",
-        "accounting_group_user",
-        "allowed_execute_duration",
-        "allowed_job_duration",
-        "arguments",
-        "batch_name",
-        "checkpoint_exit_code",
-        "concurrency_limits",
-        "concurrency_limits_expr",
-        "container_image",
-        "container_service_names",
-        "container_target_dir",
-        "core_size",
-        "coresize",
-        "cuda_version",
-        "description",
-        "docker_image",
-        "dont_encrypt_input_files",
-        "dont_encrypt_output_files",
-        "email_attributes",
-        "encrypt_execute_directory",
-        "encrypt_input_files",
-        "encrypt_output_files",
-        "env",
-        "environment",
-        "error",
-        "executable",
-        "gpus_maximum_capability",
-        "gpus_minimum_capability",
-        "gpus_minimum_memory",
-        "gpus_minimum_runtime",
-        "hold",
-        "image_size",
-        "initialdir",
-        "input",
-        "job_ad_information_attrs",
-        "job_lease_duration",
-        "job_machine_attrs",
-        "job_machine_attrs_history_length",
-        "job_max_vacate_time",
-        "keep_claim_idle",
-        "kill_sig",
-        "kill_sig_timeout",
-        "leave_in_queue",
-        "log",
-        "log_xml",
-        "manifest",
-        "manifest_dir",
-        "match_list_length",
-        "max_job_retirement_time",
-        "max_transfer_input_mb",
-        "max_transfer_output_mb",
-        "nice_user",
-        "notification",
-        "notify_user",
-        "on_exit_hold",
-        "on_exit_hold_reason",
-        "on_exit_hold_subcode",
-        "on_exit_remove",
-        "output",
-        "periodic_hold",
-        "periodic_hold_reason",
-        "periodic_hold_subcode",
-        "periodic_release",
-        "periodic_remove",
-        "periodic_vacate",
-        "preserve_relative_paths",
-        "priority",
-        "rank",
-        "remove_kill_sig",
-        "request_cpus",
-        "request_disk",
-        "request_gpus",
-        "request_memory",
-        "require_gpus",
-        "requirements",
-        "run_as_owner",
-        "should_transfer_files",
-        "stack_size",
-        "stream_error",
-        "stream_output",
-        "submit_event_notes",
-        "submit_event_user_notes",
-        "success_exit_code",
-        "transfer_executable",
-        "transfer_input_files",
-        "transfer_output_files",
-        "transfer_output_remaps",
-        "ulog_execute_attrs",
-        "universe",
-        "use_oauth_services",
-        "use_x509userproxy",
-        "want_graceful_removal",
-        "when_to_transfer_output",
-        "x509userproxy",
-    ]
-)
+_SUBMIT_COMMANDS = """
+accounting_group accounting_group_user allowed_execute_duration allowed_job_duration arguments batch_name
+checkpoint_exit_code concurrency_limits concurrency_limits_expr container_image container_service_names
+container_target_dir core_size coresize cuda_version description docker_image dont_encrypt_input_files
+dont_encrypt_output_files email_attributes encrypt_execute_directory encrypt_input_files encrypt_output_files env
+environment error executable gpus_maximum_capability gpus_minimum_capability gpus_minimum_memory
+gpus_minimum_runtime hold image_size initialdir input job_ad_information_attrs job_lease_duration
+job_machine_attrs job_machine_attrs_history_length job_max_vacate_time keep_claim_idle kill_sig kill_sig_timeout
+leave_in_queue log log_xml manifest manifest_dir match_list_length max_job_retirement_time max_transfer_input_mb
+max_transfer_output_mb nice_user notification notify_user on_exit_hold on_exit_hold_reason on_exit_hold_subcode
+on_exit_remove output periodic_hold periodic_hold_reason periodic_hold_subcode periodic_release periodic_remove
+periodic_vacate preserve_relative_paths priority rank remove_kill_sig request_cpus request_disk request_gpus
+request_memory require_gpus requirements run_as_owner should_transfer_files stack_size stream_error stream_output
+submit_event_notes submit_event_user_notes success_exit_code transfer_executable transfer_input_files
+transfer_output_files transfer_output_remaps ulog_execute_attrs universe use_oauth_services use_x509userproxy
+want_graceful_removal when_to_transfer_output x509userproxy
+"""
+SUBMIT_COMMANDS = frozenset(_SUBMIT_COMMANDS.split())
 
-ATTRIBUTES = tuple(
-    [
-        "AccountingGroup",
-        "AcctGroup",
-        "AcctGroupUser",
-        "BatchExtra",
-        "DESIRED_Sites",
-        "JobBatchName",
-        "JobDescription",
-        "JobFlavour",
-        "JobPrio",
-        "MaxRuntime",
-        "ProjectName",
-        "RequestRuntime",
-        "SendCredential",
-        "SingularityBind",
-        "SingularityBindExpr",
-        "SingularityImage",
-        "SnpointKey",
-        "SnpointWorkdir",
-        "UNDESIRED_Sites",
-        "WantCheckpointSignal",
-        "WantOS",
-    ]
-)
+_ATTRIBUTES = """
+AccountingGroup AcctGroup AcctGroupUser BatchExtra DESIRED_Sites JobBatchName JobDescription JobFlavour JobPrio
+MaxRuntime ProjectName RequestRuntime SendCredential SingularityBind SingularityBindExpr SingularityImage
+SnpointKey SnpointWorkdir UNDESIRED_Sites WantCheckpointSignal WantOS
+"""
+ATTRIBUTES = tuple(_ATTRIBUTES.split())
 
-SBATCH_OPTIONS = frozenset(
-    [
-        "account",
-        "acctg-freq",
-        "bb",
-        "bbf",
-        "begin",
-        "chdir",
-        "cluster-constraint",
-        "clusters",
-        "comment",
-        "constraint",
-        "container",
-        "contiguous",
-        "core-spec",
-        "cores-per-socket",
-        "cpu-freq",
-        "cpus-per-gpu",
-        "cpus-per-task",
-        "deadline",
-        "delay-boot",
-        "dependency",
-        "distribution",
-        "error",
-        "exclude",
-        "exclusive",
-        "export",
-        "extra-node-info",
-        "gpu-bind",
-        "gpu-freq",
-        "gpus",
-        "gpus-per-node",
-        "gpus-per-socket",
-        "gpus-per-task",
-        "gres",
-        "gres-flags",
-        "hint",
-        "input",
-        "job-name",
-        "licenses",
-        "mail-type",
-        "mail-user",
-        "mcs-label",
-        "mem",
-        "mem-bind",
-        "mem-per-cpu",
-        "mem-per-gpu",
-        "mincpus",
-        "network",
-        "nice",
-        "no-kill",
-        "no-requeue",
-        "nodefile",
-        "nodelist",
-        "nodes",
-        "ntasks",
-        "ntasks-per-core",
-        "ntasks-per-gpu",
-        "ntasks-per-node",
-        "ntasks-per-socket",
-        "open-mode",
-        "output",
-        "overcommit",
-        "oversubscribe",
-        "partition",
-        "power",
-        "prefer",
-        "priority",
-        "profile",
-        "propagate",
-        "qos",
-        "reboot",
-        "requeue",
-        "reservation",
-        "signal",
-        "sockets-per-node",
-        "spread-job",
-        "switches",
-        "thread-spec",
-        "threads-per-core",
-        "time",
-        "time-min",
-        "tmp",
-        "use-min-nodes",
-        "verbose",
-        "wckey",
-    ]
-)
+_SBATCH_OPTIONS = """
+account acctg-freq bb bbf begin chdir cluster-constraint clusters comment constraint container contiguous
+core-spec cores-per-socket cpu-freq cpus-per-gpu cpus-per-task deadline delay-boot dependency distribution error
+exclude exclusive export extra-node-info gpu-bind gpu-freq gpus gpus-per-node gpus-per-socket gpus-per-task gres
+gres-flags hint input job-name licenses mail-type mail-user mcs-label mem mem-bind mem-per-cpu mem-per-gpu mincpus
+network nice no-kill no-requeue nodefile nodelist nodes ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node
+ntasks-per-socket open-mode output overcommit oversubscribe partition power prefer priority profile propagate qos
+reboot requeue reservation signal sockets-per-node spread-job switches thread-spec threads-per-core time time-min
+tmp use-min-nodes verbose wckey
+"""
+SBATCH_OPTIONS = frozenset(_SBATCH_OPTIONS.split())
 SBATCH_LETTERS = "ABCcDdeFGHILMmNnoOpqstwx"
 
 REFUSED = {
@@ -263,8 +86,8 @@ def check(system: str, text: str, where: str, attributes: Sequence[str] = ()) ->
     Raises
     ------
     snpoint.errors.ConfigError
-        An unknown command, attribute or option, with the nearest one that exists; a flavour that CERN does not have; not
-        exactly one job.
+        An unknown command, attribute or option, with the nearest one that exists; a flavour that CERN does not have; or
+        not exactly one job.
     """
     checks: dict[str, Callable[[], str | None]] = {
         "htcondor": lambda: _htcondor_problem(text, (*ATTRIBUTES, *attributes)),
@@ -296,7 +119,7 @@ def _htcondor_problem(text: str, attributes: Sequence[str]) -> str | None:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their number, comments and empty ones left out, a line that ends in a backslash joined with the next."""
+    """Lines with their number, without comments and empty ones; a backslash at the end joins it with the next."""
     joined, first = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         if not joined:
@@ -321,12 +144,10 @@ def _command_problem(name: str) -> str | None:
 
 
 def _attribute_problem(name: str, value: str, attributes: Sequence[str]) -> str | None:
-    known = {attribute.lower(): attribute for attribute in attributes}
+    known = {attribute.lower(): f"+{attribute}" for attribute in attributes}
     if name.lower() not in known:
-        closest = nearest(name.lower(), known)
-        for lower, attribute in known.items():
-            closest = closest.replace(f"'{lower}'", f"'+{attribute}'")
-        return f"unknown attribute '+{name}'; {closest} An attribute of your site: add it to `attributes` of its file"
+        hint = nearest(f"+{name}", known.values())
+        return f"unknown attribute '+{name}'; {hint} (one that only your site has: `attributes` of its site file)"
     flavour = value.strip().strip('"')
     if name.lower() == "jobflavour" and flavour not in FLAVOURS:
         return f"+JobFlavour {shown(flavour)} is unknown; {nearest(flavour, FLAVOURS)}"
@@ -357,7 +178,7 @@ def _slurm_problem(text: str) -> str | None:
 def _option_problem(option: str) -> str | None:
     if re.match(rf"-[{SBATCH_LETTERS}]([ =]|$)", option):
         return None
-    name, _, value = option.removeprefix("--").partition("=") if "=" in option else (*option[2:].partition(" "),)
+    name, value = [*re.split(r"[= ]", option.removeprefix("--"), maxsplit=1), ""][:2]
     if not option.startswith("--"):
         return f"'{option}' is not an option of sbatch; write --name=value"
     if name in REFUSED:

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from snpoint import paths, settings
-from snpoint.settings import Count, Name, Positive, Section
+from snpoint.settings import Count, Name, NonNegative, Positive, Section
+from snpoint.site import CHARGED
 
 Status = Literal["draft", "active", "archived"]
 Why = Annotated[str, Field(min_length=8)]
 
 
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@+/-]*$")]
+Flavour = Literal["espresso", "microcentury", "longlunch", "workday", "tomorrow", "testmatch", "nextweek"]
+
+
 class Job(Section):
-    """What a job asks of the batch system: where and with what, never what."""
+    """What a job asks of the batch system: where and with what, never what. Null: not asked for, the site decides."""
 
     cpus: Count
     memory_gb: Positive
     disk_gb: Positive
     runtime_h: Positive
     gpus: Annotated[int, Field(ge=0)]
-    gpu_model: str | None
+    gpu_model: Word | None = Field(description="(part of) the name that the site gives to its GPUs")
+    gpu_capability: NonNegative | None = Field(description="HTCondor: lowest CUDA compute capability, such as 8.0")
+    gpu_memory_gb: Positive | None = Field(description="HTCondor: lowest memory of one GPU")
+    container_image: str | None = Field(description="image that the job runs in")
+    requirements: str | None = Field(description="HTCondor: ClassAd expression; SLURM: features (--constraint)")
+    partition: Word | None = Field(description="SLURM")
+    qos: Word | None = Field(description="SLURM")
+    account: Word | None = Field(description="SLURM")
+    flavour: Flavour | None = Field(description="CERN: named run time instead of runtime_h")
+    max_segments: Count | None = Field(description="how often a job that saved its state goes on")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nobody_is_charged(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "accounting_group" in values:
+            raise PydanticCustomError("key", CHARGED)  # type: ignore[arg-type]
+        return values
 
 
 class Described(Section):
