@@ -23,7 +23,7 @@ THREAD_VARIABLES = (
 # what of the driver's environment means something to a job; the rest (tokens, caches, other people's PYTHONPATH) stays
 PASSED_VARIABLES = ("KERAS_BACKEND", "SNPOINT_DATA")
 
-PAYLOAD = Path(__file__).with_name("payload.py")
+PAYLOAD = Path(__file__).with_name("payload")
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,12 @@ def _setup(lines: Sequence[str]) -> list[str]:
 
 def _handover(command: str, options: PayloadOptions) -> list[str]:
     """Become the supervisor, which reads the command from its stdin: Linux takes no argument longer than 128 KiB."""
-    arguments: list[str | Path | float] = [options.python, "-ES", PAYLOAD, "--record", options.record]
+    arguments: list[str | Path | float] = [options.python, "-BES", PAYLOAD, "--record", options.record]
     for log in options.logs:
         arguments += ["--log", log]
     arguments += ["--stdout-bytes", options.stdout_bytes, "--heartbeat", options.heartbeat_s]
     arguments += ["--no-progress", options.no_progress_s, "--limit", options.limit_s, "--warn", options.warn_s]
+    # -B -E -S: no files left in the checkout, nothing of the environment, no packages
     # a word that is no line of the command
     end = f"END_{hashlib.sha256(command.encode()).hexdigest()[:16]}"
     return [f"exec {shlex.join(map(str, arguments))} <<'{end}'", command, end]

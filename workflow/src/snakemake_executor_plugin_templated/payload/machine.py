@@ -1,10 +1,8 @@
-"""What a job finds on its machine, and what its processes use. Standard library only, Python 3.9."""
+"""What a job finds on its machine: cores, memory, GPUs."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -13,10 +11,6 @@ from typing import Any
 
 NVIDIA_SMI_S = 20
 UNLIMITED = 1 << 60
-SHELL = b"bash\0-euo\0pipefail\0"
-"""How the command line of the shell begins that runs a rule's command."""
-
-Stats = dict[int, tuple[int, float, int]]
 
 
 def facts() -> dict[str, Any]:
@@ -122,100 +116,3 @@ def _read(path: str | Path) -> str:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-class Family:
-    """All processes below this one, except some: their CPU time and memory, and who among them gets a signal."""
-
-    def __init__(self) -> None:
-        self.excluded: set[int] = set()
-        self.cpu_seconds = 0.0
-        self.peak_memory_mb = 0
-        self._before = _reaped()
-
-    def measure(self) -> None:
-        """Take CPU time and memory of this moment into account."""
-        stats = _all_processes()
-        members = self._members(stats)
-        cpu = _reaped() - self._before + sum(stats[pid][1] for pid in members)
-        # a process whose parent does not wait for it takes its time along
-        self.cpu_seconds = max(self.cpu_seconds, cpu)
-        alone = len(members) == 1
-        now = sum(stats[pid][2] if alone else _shared_fairly(pid, stats[pid][2]) for pid in members)
-        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-        self.peak_memory_mb = max(self.peak_memory_mb, round(max(now, largest) / 1e6))
-
-    def kill(self, number: int) -> None:
-        """Send a signal to every process."""
-        for pid in self._members(_all_processes()):
-            _kill(pid, number)
-
-    def notify(self, pid: int, number: int) -> None:
-        """Send a signal to a command: where it is a shell around the real one, to that (a shell would die of it)."""
-        for receiver in _receivers(pid, _all_processes()):
-            _kill(receiver, number)
-
-    def _members(self, stats: Stats) -> list[int]:
-        return [pid for pid in _descendants(os.getpid(), stats, self.excluded) if pid in stats]
-
-
-def _reaped() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _all_processes() -> Stats:
-    """Parent, CPU seconds (with those of its ended children) and resident bytes of every process, by number."""
-    tick, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-    stats: Stats = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            # the name in parentheses may hold anything
-            fields = _read(folder / "stat").rpartition(")")[2].split()
-            if len(fields) > 21:
-                stats[int(folder.name)] = (int(fields[1]), sum(map(int, fields[11:15])) / tick, int(fields[21]) * page)
-    return stats
-
-
-def _children(stats: Stats) -> dict[int, list[int]]:
-    children: dict[int, list[int]] = {}
-    for pid, (parent, *_) in stats.items():
-        children.setdefault(parent, []).append(pid)
-    return children
-
-
-def _descendants(root: int, stats: Stats, excluded: set[int]) -> list[int]:
-    children = _children(stats)
-    found: list[int] = []
-    todo = [root]
-    while todo:
-        below = [pid for pid in children.get(todo.pop(), []) if pid not in excluded]
-        found += below
-        todo += below
-    return found
-
-
-def _receivers(pid: int, stats: Stats) -> list[int]:
-    children = _children(stats)
-    found, todo = [], [pid]
-    while todo:
-        one = todo.pop()
-        below = children.get(one, [])
-        if below and _read(f"/proc/{one}/cmdline").encode().startswith(SHELL):
-            todo += below
-        else:
-            found.append(one)
-    return found
-
-
-def _shared_fairly(pid: int, resident: int) -> int:
-    """Memory of one process in bytes, what it shares with others counted in part."""
-    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return resident
-
-
-def _kill(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
