@@ -185,5 +185,6 @@ def test_shipped_files_name_their_schema() -> None:
 
 
 def test_absolute_paths_stay_out_of_shipped_files() -> None:
-    for path in (REPOSITORY / "configs").glob("*/*.yaml"):
+    """A site file is about one place and has to name its folders; all others hold anywhere."""
+    for path in set((REPOSITORY / "configs").glob("*/*.yaml")) - set((REPOSITORY / "configs/sites").glob("*")):
         assert not any(prefix in path.read_text() for prefix in ("/afs", "/eos", "/home", os.sep + "root")), path

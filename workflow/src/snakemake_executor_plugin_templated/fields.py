@@ -255,6 +255,6 @@ def memory_warning(job: JobFields, site: Site) -> str | None:
         return None
     cores = -(-job.mem_mb // round(per_core * 1000))
     return (
-        f"job {job.name}: {job.mem_mb / 1000:g} GB with {job.threads} cores is charged as {cores} cores: each comes"
-        f" with {per_core:g} GB ({site.path}: memory_per_core_gb); `cpus: {cores}` in its `job:` costs nothing more"
+        f"{job.mem_mb / 1000:g} GB with {job.threads} cores is charged as {cores} cores: each comes with {per_core:g} "
+        f"GB ({site.path}: memory_per_core_gb); `cpus: {cores}` in its `job:` costs nothing more"
     )

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
 import yaml
 
 from snpoint import config, paths
-from snpoint.documents import Dataset, Described, Pointing, Sample, Version
+from snpoint.documents import Dataset, Pointing, Sample, Version
 from snpoint.errors import ConfigError, InputMissingError, SnpointError, UsageError
 from snpoint.inheritance import config_file
 from snpoint.preflight import references
+from snpoint.settings import Section
+from snpoint.site import Site, load_site
 
-SCHEMAS: dict[str, type[Described]] = {"sample": Sample, "dataset": Dataset, "version": Version, "pointing": Pointing}
+SCHEMAS: dict[str, type[Section]] = {
+    "sample": Sample,
+    "dataset": Dataset,
+    "version": Version,
+    "pointing": Pointing,
+    "site": Site,
+}
 
 
 @click.group("config")
@@ -42,19 +51,24 @@ def validate() -> None:
     if not paths.CONFIGS.is_dir():
         raise InputMissingError(f"{Path.cwd()} has no folder {paths.CONFIGS}; run this in the project folder")
     problems: list[str] = []
-    count = 0
-    for folder in config.FOLDERS:
-        for name in config.names(folder):
-            count += 1
-            try:
-                references(config.load(folder, name), str(config_file(folder, name)))
-            except SnpointError as error:
-                problems.append(str(error))
+    names = [(folder, name) for folder in config.FOLDERS for name in config.names(folder)]
+    sites = sorted((paths.CONFIGS / "sites").glob("*.yaml"))
+    checks = [*(partial(_check, folder, name) for folder, name in names), *(partial(load_site, path) for path in sites)]
+    for check in checks:
+        try:
+            check()
+        except SnpointError as error:
+            problems.append(str(error))
+    count = len(checks)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         raise ConfigError(f"{len(problems)} of {count} files under configs/ have a problem")
     click.echo(f"{count} files under configs/ are valid")
+
+
+def _check(folder: str, name: str) -> None:
+    references(config.load(folder, name), str(config_file(folder, name)))
 
 
 @command.command()
@@ -75,7 +89,11 @@ def schema_text(kind: str) -> str:
     """JSON schema of one kind of file. Only `why` and `status` are required: the rest has defaults in `_base.yaml`."""
     content = SCHEMAS[kind].model_json_schema()
     _loosen(content)
-    content["properties"]["extends"] = {"type": "string", "description": "parent in the same folder (default _base)"}
+    if kind != "site":
+        content["properties"]["extends"] = {
+            "type": "string",
+            "description": "parent in the same folder (default _base)",
+        }
     return json.dumps(content, indent=2) + "\n"
 
 

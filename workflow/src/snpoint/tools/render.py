@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from snpoint import config, paths, yamlfile
-from snpoint.errors import ConfigError, UsageError
+from snpoint.errors import ConfigError, UsageError, shown
+from snpoint.journal import FOLDER
+from snpoint.site import load_site, load_user
 from snpoint.validation import nearest
 
 FIRST = paths.chunk_name(0)
@@ -22,39 +24,68 @@ def command(target: str, stage: str, profile: str) -> None:
     """Print the submit file of STAGE of TARGET, and submit nothing.
 
     TARGET is task/version (train, evaluate, likelihood, interpret, predict), samples/NAME (simulate, match, cluster),
-    datasets/NAME (image, dataset) or point/NAME (point). Of a stage with many jobs the first one is shown.
+    datasets/NAME (image, dataset) or point/NAME (point). Of a stage with many jobs the first one is shown. The site
+    file of the profile and your own settings are in it; options of the call (--default-resources) are not.
 
     For example: snpoint render electron_direction/v0 train --profile slurm
     """
-    click.echo(submit_text(target, stage, profile), nl=False)
+    text, warning = submission(target, stage, profile)
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(text, nl=False)
 
 
-def submit_text(target: str, stage: str, profile: str) -> str:
-    """Text of the submit file of one stage of a version, sample, dataset or pointing.
+def submission(target: str, stage: str, profile: str) -> tuple[str, str | None]:
+    """Text of the submit file of one stage of a version, sample, dataset or pointing, and a warning if there is one.
 
     Raises
     ------
     UsageError
         There is no such kind of target, or it has no such stage.
     ConfigError
-        The profile or its template is wrong, or the target does not exist.
+        The profile, its template or its site file is wrong, the target does not exist or asks for more than the site
+        gives.
     """
-    from snakemake_executor_plugin_templated.render import fields_from, render
+    from snakemake_executor_plugin_templated.render import SUFFIXES, check_ceiling, fields_from, memory_warning, render
+    from snakemake_executor_plugin_templated.submitcheck import check
 
     content = read_profile(profile)
+    template, system = content["templated-template"], content.get("templated-system")
+    if system not in SUFFIXES:
+        raise ConfigError(f"profile '{profile}': templated-system {shown(system)}; {nearest(str(system), SUFFIXES)}")
     wildcards = job_wildcards(target, stage)
     resources = config.resources(config.stage_job(stage, wildcards), stage)
     name = ".".join((stage, *wildcards.values())).replace("/", "_")
-    folder = Path.cwd() / ".snakemake/templated/RUN"
+    site = load_site(content.get("templated-site"))
+    folder = Path.cwd() / FOLDER
     fields = fields_from(
-        default_resources(content) | resources,
+        default_resources(content) | {key: resources[key] for key in config.resource_names(stage)},
         resources["threads"],
         name=name,
-        wrapper=str(folder / f"{name}.sh"),
+        wrapper=str(folder / "RUN" / f"{name}.sh"),
         log=str(folder / "events.log"),
-        stdout=str(folder / f"{name}.out"),
+        stdout=str(folder / "RUN" / f"{name}.out"),
+        send_credential=system == "htcondor" and keeps_credentials(),
+        defaults=load_user().defaults(site),
     )
-    return render(content["templated-template"], fields)
+    check_ceiling(fields, site)
+    text = render(template, fields)
+    check(system, text, template, site.attributes)
+    return text, memory_warning(fields, site)
+
+
+def keeps_credentials() -> bool:
+    """Whether this machine's HTCondor stores Kerberos credentials: the executor then sends one with each job."""
+    import warnings
+
+    with warnings.catch_warnings():
+        # without a configuration of HTCondor on this machine the bindings warn on import
+        warnings.simplefilter("ignore")
+        try:
+            import htcondor2
+        except ImportError:
+            return False
+        return bool(htcondor2.param.get("SEC_CREDENTIAL_PRODUCER"))
 
 
 def job_wildcards(target: str, stage: str) -> dict[str, str]:
