@@ -1,4 +1,4 @@
-"""What the cluster tests share: two batch systems, started here on loopback, and workflows of shell jobs to run on them.
+"""What the cluster tests share: two batch systems, started on loopback, and workflows of shell jobs to run on them.
 
 Opt-in, because it installs packages and needs root: ``SNPOINT_TEST_CLUSTERS=1 pytest tests/clusters``. Once asked for,
 a cluster that does not start is a failure; only without root or user namespaces the tests are skipped, and not in CI.

@@ -1,24 +1,34 @@
-"""HTCondor through its Python bindings: one schedd query per poll, whatever the number of jobs."""
+"""HTCondor through its Python bindings: the user log first, and at most one schedd query where it does not tell."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from .backend import BackendError, Outcome, exit_reason
+from .backend import BackendError, Found, Place, Poll
+from .ends import HELD, IDLE, SPOOLING, outcome_of
+from .eventlog import EventLog, Life
+from .outcome import Outcome
+from .unmatched import Verdict, examine_all
 
-# JobStatus of the job ClassAd
-REMOVED, COMPLETED, HELD = 3, 4, 5
+# AFS may show a log late, or never again once a token is gone: a job that the log is silent about is looked up
+SILENT_S = 600.0
 
 # a job leaves the queue a moment before it appears in the history
 LOST_AFTER_S = 300.0
+
+# clocks of the schedd and of this machine may differ
+CLOCK_S = 86_400
 
 # a Kerberos ticket lives about a day; the stored copy is what the pool hands to jobs
 CREDENTIAL_AGE_S = 3600.0
 
 _ATTRIBUTES = [
     "ClusterId",
+    "SnpointKey",
     "JobStatus",
     "ExitBySignal",
     "ExitCode",
@@ -27,19 +37,41 @@ _ATTRIBUTES = [
     "HoldReasonCode",
     "HoldReasonSubCode",
     "RemoveReason",
+    "LastRemoteHost",
+    "NumJobStarts",
+    "EnteredCurrentStatus",
 ]
+
+# submit commands whose value is a ClassAd expression
+_EXPRESSIONS = ("requirements", "require_gpus", "rank", "periodic_", "on_exit_", "max_job_retirement_time", "my.")
 
 
 class HTCondor:
-    """The schedd that the machine's HTCondor configuration names."""
+    """The schedd that the machine's HTCondor configuration names, as one work directory uses it.
 
-    def __init__(self, run: str) -> None:
+    Parameters
+    ----------
+    place : Place
+        The work directory.
+    """
+
+    def __init__(self, place: Place) -> None:
         import htcondor2
 
         self._condor = htcondor2
-        self._run = run
-        self._missing_since: dict[str, float] = {}
+        self._place = place
+        self._mine = f'SnpointWorkdir == "{place.token}"'
+        self._log = EventLog(place.event_log)
+        self._keys: dict[str, str] = {}
+        # by job id: last time that its state was certain, submitted, first missed in the queue, looked at for a match
+        self._certain: dict[str, float] = {}
+        self._submitted: dict[str, float] = {}
+        self._missing: dict[str, float] = {}
+        self._examined: dict[str, float] = {}
+        self._noted: dict[str, set[str]] = {}
         self._credential_at: float | None = None
+        self.queries = 0
+        self.removal_command = f"condor_rm -constraint '{self._mine}'"
         # only a site that keeps Kerberos credentials has a producer; elsewhere the job would never start
         self.send_credential = bool(htcondor2.param.get("SEC_CREDENTIAL_PRODUCER"))
         try:
@@ -49,67 +81,206 @@ class HTCondor:
                 f"no HTCondor schedd found ({error}): run on a submit node, or set CONDOR_CONFIG to its configuration"
             ) from error
 
-    def submit(self, path: Path, text: str) -> str:
-        """Submit one job and return its cluster id."""
-        try:
-            description = self._condor.Submit(text)
-            # put in here and not in the template, because polling relies on it
-            description["My.SnpointRun"] = f'"{self._run}"'
-            self._store_credential(description)
-            return str(self._schedd.submit(description).cluster())
-        except Exception as error:
-            raise BackendError(f"HTCondor refused {path}: {error}") from error
+    # -- submission
 
-    def _store_credential(self, description: object) -> None:
+    def submit(self, path: Path, text: str, key: str) -> str:
+        """Submit one job and return its cluster id."""
+        with _bindings(f"HTCondor refused {path}"):
+            description = self._condor.Submit(text)
+            _check_expressions(description, path)
+            # put in here and not in the template, because everything else relies on it
+            description["My.SnpointWorkdir"] = f'"{self._place.token}"'
+            description["My.SnpointKey"] = f'"{key}"'
+            description["submit_event_notes"] = key
+            self._store_credential(description)
+            job = str(self._schedd.submit(description).cluster())
+        self._keys[job] = key
+        self._submitted[job] = time.time()
+        self._certain[job] = time.monotonic()
+        return job
+
+    def _store_credential(self, description: Any) -> None:
         """Store the user's Kerberos credential for the pool, as condor_submit does, at most once per hour."""
         now = time.monotonic()
         if not self.send_credential or (self._credential_at and now - self._credential_at < CREDENTIAL_AGE_S):
             return
-        description.issue_credentials()  # type: ignore[attr-defined]
+        description.issue_credentials()
         self._credential_at = now
 
-    def poll(self, ids: Sequence[str]) -> Mapping[str, Outcome]:
-        """One query for the run's jobs; one look into the history, only for ids that left the queue."""
-        constraint = f'SnpointRun == "{self._run}"'
-        queue = {str(ad["ClusterId"]): ad for ad in self._schedd.query(constraint, _ATTRIBUTES)}
-        vanished = [job for job in ids if job not in queue]
-        if vanished:
-            those = " || ".join(f"ClusterId == {job}" for job in vanished)
-            ads = self._schedd.history(f"{constraint} && ({those})", _ATTRIBUTES, len(vanished))
-            queue |= {str(ad["ClusterId"]): ad for ad in ads}
-        outcomes = {job: outcome for job in ids if job in queue and (outcome := _outcome(queue[job]))}
-        outcomes |= self._lost([job for job in vanished if job not in queue])
-        held = [job for job in outcomes if job in queue and queue[job].get("JobStatus") == HELD]
-        if held:
-            # reported as failed below, so it must not be released later and write over its successor
-            self.cancel(held)
-        return outcomes
+    # -- polling
 
-    def _lost(self, missing: Sequence[str]) -> dict[str, Outcome]:
+    def poll(self, ids: Sequence[str]) -> Poll:
+        """Read the log; ask the schedd only about what the log does not tell."""
+        readable = self._log.read()
+        lives = {job: life for job in ids if (life := self._log.life(job, self._keys.get(job)))}
+        outcomes = {job: life.outcome for job, life in lives.items() if life.outcome and not _spooling(life.outcome)}
+        held = {job for job in outcomes if lives[job].queued}
+        open_ids = [job for job in ids if job not in outcomes]
+        waiting = self._long_waiting(open_ids, lives)
+        verdicts: dict[str, Verdict] = {}
+        if waiting or not readable or self._silent(open_ids, lives):
+            queue = self._queue(whole=bool(waiting))
+            asked, still_held = self._ask(open_ids, queue)
+            outcomes |= asked
+            held |= still_held
+            idle = [job for job in waiting if job in queue and _never_started(queue[job])]
+            verdicts = self._examine({job: queue[job] for job in idle})
+        never = {job: Outcome("never_matched", found.reason) for job, found in verdicts.items() if found.never}
+        waits = {job: found.reason for job, found in verdicts.items() if not found.never}
+        # reported as ended, so they must not be released or matched later and write over their successors
+        self.cancel([*held, *never])
+        waits = [
+            (job, found.reason) for job, found in verdicts.items() if job not in never and self._first(job, "waits")
+        ]
+        return Poll(outcomes | never, [*waits, *self._evictions(lives, outcomes)])
+
+    def _ask(self, ids: Sequence[str], queue: Mapping[str, Any]) -> tuple[dict[str, Outcome], set[str]]:
+        """Ends that the queue and the history know of jobs, and those of them that are held."""
         now = time.monotonic()
-        self._missing_since = {job: self._missing_since.get(job, now) for job in missing}
+        here = {job: queue[job] for job in ids if job in queue}
+        vanished = [job for job in ids if job not in queue]
+        ads = here | (self._history_of_ids(vanished) if vanished else {})
+        outcomes = {job: outcome for job, ad in ads.items() if (outcome := outcome_of(ad))}
+        self._certain |= dict.fromkeys(here, now)
+        self._missing = {job: self._missing.get(job, now) for job in vanished if job not in outcomes}
+        lost = Outcome("vanished", f"neither in the queue nor in the history for {LOST_AFTER_S:.0f} s")
+        outcomes |= {job: lost for job, since in self._missing.items() if now - since > LOST_AFTER_S}
+        return outcomes, {job for job in outcomes if job in here and here[job].get("JobStatus") == HELD}
+
+    def _silent(self, ids: Iterable[str], lives: Mapping[str, Life]) -> bool:
+        """Whether the log has told nothing about one of the jobs for long."""
+        now = time.monotonic()
+        for job in ids:
+            heard = lives[job].heard if job in lives else 0.0
+            if job in self._missing or now - max(heard, self._certain.setdefault(job, now)) > SILENT_S:
+                return True
+        return False
+
+    def _long_waiting(self, ids: Iterable[str], lives: Mapping[str, Life]) -> list[str]:
+        """Jobs that have never started and are due to be compared with the machines that there are."""
+        now, wait = time.time(), self._place.unmatched_after_s
+        due = []
+        for job in ids:
+            life = lives.get(job)
+            since = life.waiting_since if life else self._submitted.setdefault(job, now)
+            started = life is not None and life.starts > 0
+            if not started and now - max(since, self._examined.get(job, 0.0)) > wait:
+                due.append(job)
+        return due
+
+    def _evictions(self, lives: Mapping[str, Life], ended: Mapping[str, Outcome]) -> list[tuple[str, str]]:
+        notes = []
+        for job, life in lives.items():
+            if job in ended or not life.evictions:
+                continue
+            # the log may have been read between an eviction and the hold that follows at once: told one poll later
+            fresh = self._first(job, f"seen {life.evictions}") and not life.running
+            if not fresh and self._first(job, f"eviction {life.evictions}"):
+                state = f"runs again (start {life.starts})" if life.running else "waits to run again"
+                notes.append((job, f"evicted, {state}"))
+        return notes
+
+    def _first(self, job: str, what: str) -> bool:
+        told = self._noted.setdefault(job, set())
+        new = what not in told
+        told.add(what)
+        return new
+
+    # -- asking
+
+    def _queue(self, *, whole: bool = False) -> dict[str, Any]:
+        """The work directory's jobs in the queue, by id, with one query."""
+        with _bindings("the HTCondor schedd does not answer"):
+            self.queries += 1
+            ads = self._schedd.query(self._mine, [] if whole else _ATTRIBUTES)
         return {
-            job: Outcome(f"lost: neither in the queue nor in the history for {LOST_AFTER_S:.0f} s")
-            for job, since in self._missing_since.items()
-            if now - since > LOST_AFTER_S
+            str(ad["ClusterId"]): ad
+            for ad in ads
+            if self._keys.get(str(ad["ClusterId"]), ad["SnpointKey"]) == ad["SnpointKey"]
         }
+
+    def _history_of_ids(self, ids: Sequence[str]) -> dict[str, Any]:
+        since = min(self._submitted.get(job, 0.0) for job in ids)
+        return self._history("string(ClusterId)", ids, since=since)
+
+    def _history(self, attribute: str, values: Sequence[str], *, since: float = 0.0) -> dict[str, Any]:
+        """Ads of the work directory's ended jobs, by id. The history is read backwards, no further than ``since``."""
+        constraint = f'{self._mine} && stringListMember({attribute}, "{",".join(values)}")'
+        stop = f"EnteredCurrentStatus < {int(since) - CLOCK_S}" if since else None
+        with _bindings("the HTCondor schedd does not tell its history"):
+            self.queries += 1
+            ads = self._schedd.history(constraint, _ATTRIBUTES, len(values), stop)
+        return {str(ad["ClusterId"]): ad for ad in ads}
+
+    def _examine(self, jobs: Mapping[str, Any]) -> dict[str, Verdict]:
+        """Compare jobs with the pool's slots, by id."""
+        if not jobs:
+            return {}
+        self._examined |= dict.fromkeys(jobs, time.time())
+        with _bindings("the HTCondor collector does not answer"):
+            return examine_all(jobs, self._condor.Collector(), self._condor.AdType.Slot)
+
+    # -- starting again, leaving
+
+    def find(self, known: Mapping[str, str | None]) -> Mapping[str, Found]:
+        """Jobs in the queue, and the ends of known ones: from the log, then from the history."""
+        self._log.read()
+        self._keys |= {job: key for key, job in known.items() if job}
+        found = {ad["SnpointKey"]: Found(ad["SnpointKey"], job) for job, ad in self._queue().items()}
+        for key in known.keys() - found.keys():
+            life = self._log.by_key.get(key)
+            if life and life.outcome and known[key] in (None, life.id):
+                found[key] = Found(key, life.id, life.outcome)
+        rest = sorted(known.keys() - found.keys())
+        for job, ad in (self._history("SnpointKey", rest) if rest else {}).items():
+            found[ad["SnpointKey"]] = Found(ad["SnpointKey"], job, outcome_of(ad))
+        self._keys |= {one.id: one.key for one in found.values()}
+        return found
 
     def cancel(self, ids: Sequence[str]) -> None:
         """Remove jobs with one request to the schedd."""
-        self._schedd.act(self._condor.JobAction.Remove, list(ids), "removed by the pipeline")
+        if ids:
+            self._remove(list(ids))
+
+    def cancel_all(self) -> None:
+        """Remove every job of the work directory with one request to the schedd."""
+        self._remove(self._mine)
+
+    def _remove(self, which: str | list[str]) -> None:
+        with _bindings("HTCondor does not remove the jobs"):
+            # the bindings pass a reason on only beside a code
+            self._schedd.act(self._condor.JobAction.Remove, which, ("removed by the pipeline", 1))
 
 
-def _outcome(ad: Mapping[str, object]) -> Outcome | None:
-    """Outcome that a job ClassAd tells, None while the job is waiting or running."""
-    status = ad.get("JobStatus")
-    if status == HELD:
-        code = f"{ad.get('HoldReasonCode', '?')}/{ad.get('HoldReasonSubCode', '?')}"
-        return Outcome(
-            f"held by HTCondor (code {code}): {ad.get('HoldReason', 'no reason given')}; removed from the queue"
-        )
-    if status == REMOVED:
-        return Outcome(f"removed from the queue: {ad.get('RemoveReason', 'no reason given')}")
-    if status != COMPLETED:
-        return None
-    signal = int(str(ad.get("ExitSignal", 0))) if ad.get("ExitBySignal") else 0
-    return Outcome(exit_reason(int(str(ad.get("ExitCode", 0))), signal))
+def _spooling(outcome: Outcome) -> bool:
+    return outcome.hold_code == SPOOLING
+
+
+def _never_started(ad: Any) -> bool:
+    return ad.get("JobStatus") == IDLE and not ad.get("NumJobStarts")
+
+
+def _check_expressions(description: Any, path: Path) -> None:
+    """Refuse an expression that is none, by the name of its line."""
+    import classad2
+
+    for name, value in description.items():
+        if not name.lower().startswith(_EXPRESSIONS) or "$(" in value or "$$" in value:
+            continue
+        try:
+            classad2.ExprTree(value)
+        except Exception as error:
+            raise BackendError(
+                f"{path}: {name} = {value} is not a ClassAd expression: look at brackets, quotes and operators"
+            ) from error
+
+
+@contextmanager
+def _bindings(what: str) -> Iterator[None]:
+    """The bindings raise several unrelated classes; the executor knows one."""
+    try:
+        yield
+    except BackendError:
+        raise
+    except Exception as error:
+        raise BackendError(f"{what}: {' '.join(str(error).split())}") from error
