@@ -126,7 +126,7 @@ class Submissions:
         from .submitcheck import check
 
         text = render(self.template, fields)
-        check(self.system, text, str(self.template))
+        check(self.system, text, str(self.template), self.site.attributes)
         self.folder.mkdir(parents=True, exist_ok=True)
         files.wrapper.write_text(self._wrapper(job, files, fields), encoding="utf-8")
         files.wrapper.chmod(0o755)
