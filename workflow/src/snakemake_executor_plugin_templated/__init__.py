@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from .executor import Executor, ExecutorSettings
+from .executor import Executor
+from .settings import ExecutorSettings
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 

@@ -1,4 +1,4 @@
-"""What the executor needs from a batch system: submit one file, ask once about all jobs, find jobs again, remove jobs."""
+"""What the executor needs from a batch system: submit a file, ask once about all jobs, find jobs again, remove jobs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Backend(Protocol):
         """Ask at most once about all jobs. Held and never matching ones are removed from the queue and have ended."""
 
     def find(self, known: Mapping[str, str | None]) -> Mapping[str, Found]:
-        """All live jobs of the work directory, by key, and those of ``known`` (key -> id, if it was recorded) that ended.
+        """All live jobs of the work directory, by key, and those of ``known`` (key -> id, if recorded) that ended.
 
         Called once, when a pipeline starts again. A key that does not come back was never submitted, or is forgotten.
         """

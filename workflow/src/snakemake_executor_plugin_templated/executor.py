@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,6 @@ from snakemake.exceptions import RuleException
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
-from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
 from snpoint import lock
 from snpoint.errors import SnpointError
@@ -47,37 +46,6 @@ from .submission import (
 
 if TYPE_CHECKING:
     from snakemake.jobs import Job
-
-SYSTEMS = ("htcondor", "slurm")
-
-
-@dataclass
-class ExecutorSettings(ExecutorSettingsBase):
-    """Options ``--templated-...``."""
-
-    system: str | None = field(
-        default=None,
-        metadata={"help": "Batch system to submit to.", "required": True, "choices": list(SYSTEMS), "type": str},
-    )
-    template: str | None = field(
-        default=None,
-        metadata={"help": "Jinja template of the submit file.", "required": True, "metavar": "FILE", "type": str},
-    )
-    site: str | None = field(
-        default=None,
-        metadata={
-            "help": "YAML file of the site: ceilings, environment of jobs, defaults (configs/sites).",
-            "metavar": "FILE",
-            "type": str,
-        },
-    )
-    repeat_failed: bool = field(
-        default=False,
-        metadata={
-            "help": "Submit also what has failed for a reason of its own (exit codes 64 to 78, a bug) "
-            "and of which neither settings nor inputs nor code have changed since.",
-        },
-    )
 
 
 class Executor(RemoteExecutor):
