@@ -20,11 +20,13 @@ include: "workflow/rules/interpret.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/point.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/smoke.smk"
 
 
 localrules:
     all,
     real_data,
+    smoke,
 
 
 rule all:

@@ -13,6 +13,7 @@ RESULTS = Path("results")
 REGISTRY_CSV = "results/registry.csv"
 REGISTRY_JSON = "results/registry.json"
 REPORT_PAGE = "results/report/index.html"
+SMOKE = "results/smoke/smoke.json"
 
 NAME = r"[a-z0-9_]+"
 TASK = r"[a-z0-9_]+"

@@ -39,6 +39,15 @@ POSITIVE = Key("number", 0)
 OBJECT, LIST, TEXT = Key("object"), Key("list"), Key("text")
 
 SUMMARIES: dict[str, dict[str, Key]] = {
+    "smoke.json": {
+        "format_version": VERSION,
+        "called": TEXT,
+        "host": TEXT,
+        "job_id": TEXT,
+        "finished": TEXT,
+        "seconds": POSITIVE,
+        "checks": LIST,
+    },
     "card.json": {
         "format_version": VERSION,
         "counts": OBJECT,
