@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from snpoint import config, inheritance, settings, yamlfile
+from snpoint.documents import Job
 from snpoint.errors import ConfigError, InputMissingError, UntrustedInputError, UsageError
 from snpoint.tools.config import SCHEMAS, schema_text
+from snpoint.validation import validated
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -169,6 +171,29 @@ def test_only_training_asks_for_a_gpu(inside: Path) -> None:
     assert config.resources(job, "train")["runtime"] == 480
     assert config.resources(job, "evaluate")["gpu"] == 0
     assert config.resources(job, "evaluate")["runtime"] == 120
+
+
+def test_further_keys_travel_in_one_string(inside: Path) -> None:
+    """One cheap string per job: what is not set is not in it, and what was chosen for the training stays with it."""
+    job = config.load_version("electron_direction", "v0").job
+    assert {config.resources(job, stage)["job"] for stage in ("train", "evaluate", "match")} == {""}
+    asked = {"gpus": 1, "gpu_capability": 8.0, "partition": "gpu", "account": "dune", "max_segments": 3}
+    job = job.model_copy(update=asked)
+    asked.pop("gpus")
+    assert json.loads(config.resources(job, "train")["job"]) == asked
+    assert json.loads(config.resources(job, "evaluate")["job"]) == {"account": "dune"}
+
+
+def test_a_chunk_may_take_longer_than_the_stages_after_a_training(inside: Path) -> None:
+    job = config.load_sample("sim_es").job.model_copy(update={"runtime_h": 6.0, "partition": "long"})
+    assert config.resources(job, "simulate")["runtime"] == 360
+    assert json.loads(config.resources(job, "simulate")["job"]) == {"partition": "long"}
+
+
+def test_who_is_charged_is_no_part_of_a_version(inside: Path) -> None:
+    values = config.load_version("electron_direction", "v0").job.model_dump() | {"accounting_group": "group_u_X"}
+    with pytest.raises(ConfigError, match=r"belongs to a person.*user\.yaml.*--default-resources"):
+        validated(Job, values, "v0.yaml")
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)

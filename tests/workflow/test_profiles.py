@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from snpoint.documents import Job
+from snpoint.site import load_site
+
 REPOSITORY = Path(__file__).parents[2]
 NAMES = ["local", "htcondor", "slurm"]
 
@@ -54,6 +57,23 @@ def test_batch_profile_submits_through_its_template(name: str) -> None:
     profile = yaml.safe_load((REPOSITORY / f"profiles/{name}/profile.yaml").read_text())
     assert (profile["executor"], profile["templated-system"]) == ("templated", name)
     assert (REPOSITORY / profile["templated-template"]).is_file()
+    assert load_site(REPOSITORY / profile["templated-site"]).why
+
+
+@pytest.mark.parametrize("name", ["htcondor", "slurm"])
+def test_poll_is_no_more_often_than_the_documented_one(name: str) -> None:
+    profile = yaml.safe_load((REPOSITORY / f"profiles/{name}/profile.yaml").read_text())
+    every = profile["seconds-between-status-checks"]
+    assert f"every {every} s" in (REPOSITORY / "profiles/README.md").read_text()
+    assert f"at most {profile['jobs']} in the queue" in (REPOSITORY / "profiles/README.md").read_text()
+
+
+def test_every_key_of_job_is_explained() -> None:
+    """What a version may ask for, and what becomes of it on each system."""
+    readme = (REPOSITORY / "profiles/README.md").read_text()
+    table = readme[readme.index("| `job:` key |") :].split("\n\n")[0]
+    explained = {key for line in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert explained == set(Job.model_fields)
 
 
 def test_nothing_overrides_the_profiles() -> None:

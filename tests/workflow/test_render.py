@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from snakemake_executor_plugin_templated.render import JobFields, fields_from, render
+from snakemake_executor_plugin_templated.render import FLAVOURS, JobFields, fields_from, render
+from snakemake_executor_plugin_templated.submitcheck import check
+from snpoint.documents import Flavour
 from snpoint.errors import ConfigError, SnpointError
-from snpoint.tools.render import submit_text
+from snpoint.tools.render import submission
 
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATES = REPOSITORY / "workflow/templates"
@@ -20,10 +25,22 @@ RUN = "/afs/cern.ch/work/u/user/snpoint/.snakemake/templated/20300101-120000-123
 PATHS = {"wrapper": f"{RUN}/train.sh", "log": f"{RUN}/events.log", "stdout": f"{RUN}/train.out"}
 
 
-def training_job(**changes: object) -> JobFields:
+SITE_DEFAULTS = {"gpu_capability": 7.0, "warn_s": 300, "overrun_s": 300}
+SYSTEMS = {"htcondor.sub": "htcondor", "slurm.sbatch": "slurm"}
+
+
+def training_job(excluded_nodes: tuple[str, ...] = (), **changes: object) -> JobFields:
     """One GPU training: 4 cores, 16 GB, 8 h, 1 GPU."""
     resources = {"mem_mb": 16000, "disk_mb": 20000, "runtime": 480, "gpu": 1} | changes
-    return fields_from(resources, 4, name="train.electron_direction.v0", **PATHS)
+    name = "train.electron_direction.v0"
+    return fields_from(resources, 4, name=name, defaults=SITE_DEFAULTS, excluded_nodes=excluded_nodes, **PATHS)
+
+
+def text_of(name: str, job: JobFields) -> str:
+    """A rendered submit file that has passed the check."""
+    text = render(TEMPLATES / f"{name}.j2", job)
+    check(SYSTEMS[name], text, name)
+    return text
 
 
 @pytest.mark.parametrize("name", ["htcondor.sub", "slurm.sbatch"])
@@ -36,33 +53,100 @@ def test_submit_file_is_the_golden_one(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["htcondor.sub", "slurm.sbatch"])
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_every_request_reaches_the_submit_file(name: str) -> None:
+    further = {"gpu_memory_gb": 30.0, "gpu_capability": 8.0, "container_image": "/cvmfs/images/snpoint.sif"}
+    features = {"htcondor.sub": 'OpSysAndVer =?= "AlmaLinux9" || Fast', "slurm.sbatch": "a100&nvlink"}[name]
     job = training_job(
-        gpu=2, gpu_model="H100", partition="gpu", qos="long", account="dune", accounting_group="group_u_X"
+        excluded_nodes=("b1.cern.ch", "b2"),
+        gpu=2,
+        gpu_model="H100",
+        partition="gpu",
+        qos="long",
+        account="dune",
+        accounting_group="group_u_X",
+        job=json.dumps(further | {"requirements": features}),
     )
-    text = render(TEMPLATES / f"{name}.j2", job)
     wanted = {
         "htcondor.sub": [
-            "request_cpus        = 4\n",
-            "request_memory      = 16000MB\n",
-            "request_disk        = 20000MB\n",
-            "request_gpus        = 2\n",
-            'require_gpus        = regexp("H100", DeviceName)\n',
-            "+MaxRuntime         = 28800\n",
-            '+AccountingGroup    = "group_u_X"\n',
+            "request_cpus        = 4",
+            "request_memory      = 16000MB",
+            "request_disk        = 20000MB",
+            "request_gpus        = 2",
+            'require_gpus        = Capability >= 8.0 && GlobalMemoryMb >= 30000 && regexp("H100", DeviceName, "i")',
+            'requirements        = (OpSysAndVer =?= "AlmaLinux9" || Fast) && (TARGET.Machine =!= "b1.cern.ch")'
+            ' && (TARGET.Machine =!= "b2")',
+            "+MaxRuntime         = 28800",
+            "periodic_hold       = JobStatus == 2 && time() - JobCurrentStartExecutingDate > 29100",
+            "periodic_hold_subcode = 46",
+            'MY.SingularityImage = "/cvmfs/images/snpoint.sif"',
+            '+AccountingGroup    = "group_u_X"',
         ],
         "slurm.sbatch": [
-            "--cpus-per-task=4\n",
-            "--mem=16000M\n",
-            "--time=480\n",
-            "--gres=gpu:H100:2\n",
-            "--partition=gpu\n",
-            "--account=dune\n",
-            "--qos=long\n",
+            *(f"#SBATCH --{option}" for option in ("cpus-per-task=4", "mem=16000M", "time=480", "gres=gpu:H100:2")),
+            *(
+                f"#SBATCH --{option}"
+                for option in ("partition=gpu", "account=dune", "qos=long", "exclude=b1.cern.ch,b2")
+            ),
+            "#SBATCH --signal=B:TERM@150",
+            '#SBATCH --constraint="a100&nvlink"',
+            f"exec apptainer exec --nv /cvmfs/images/snpoint.sif {PATHS['wrapper']}",
         ],
     }
-    assert [line for line in wanted[name] if line not in text] == []
+    assert set(wanted[name]) - set(text_of(name, job).splitlines()) == set()
+
+
+@pytest.mark.parametrize(
+    ("resources", "line"),
+    [
+        ({}, "Capability >= 7.0"),
+        ({"gpu_model": "T4"}, 'regexp("T4", DeviceName, "i")'),
+        ({"job": '{"gpu_capability": 8.6}'}, "Capability >= 8.6"),
+        ({"job": '{"gpu_memory_gb": 16}'}, "Capability >= 7.0 && GlobalMemoryMb >= 16000"),
+    ],
+)
+def test_the_floor_of_the_site_holds_for_a_job_that_names_neither_model_nor_capability(
+    resources: dict[str, object], line: str
+) -> None:
+    assert f"require_gpus        = {line}\n" in text_of("htcondor.sub", training_job(**resources))
+
+
+def test_expressions_are_ones_that_htcondor_can_read() -> None:
+    classad2 = pytest.importorskip("classad2")
+    text = text_of(
+        "htcondor.sub", training_job(("n1",), job='{"requirements": "Memory > 4 || HasX"}', gpu_model="A100")
+    )
+    values = dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line and not line.startswith("#"))
+    values = {key.strip(): value for key, value in values.items()}
+    machine = classad2.ClassAd({"Machine": "n1", "Memory": 8})
+    for key in ("requirements", "require_gpus", "periodic_hold"):
+        assert classad2.ExprTree(values[key]), key
+    requirements = values["requirements"].replace("TARGET.", "")
+    assert classad2.ExprTree(requirements).eval(machine) is False
+    machine["Machine"] = "n2"
+    assert classad2.ExprTree(requirements).eval(machine) is True
+    gpu = classad2.ClassAd({"DeviceName": "NVIDIA a100-SXM4-40GB", "Capability": 8.0})
+    assert classad2.ExprTree(values["require_gpus"]).eval(gpu) is True
+
+
+@pytest.mark.parametrize(
+    ("resources", "defaults", "group"),
+    [
+        ({"job": '{"qos": "of_job"}', "qos": "of_call"}, {"qos": "of_user"}, "of_job"),
+        ({"job": "", "qos": "of_call"}, {"qos": "of_user"}, "of_call"),
+        ({"job": "", "qos": ""}, {"qos": "of_user"}, "of_user"),
+        ({}, {}, ""),
+    ],
+)
+def test_the_configuration_wins_over_the_call_and_the_call_over_the_user(
+    resources: dict[str, object], defaults: dict[str, object], group: str
+) -> None:
+    assert fields_from(resources, 1, name="a", defaults=defaults, **PATHS).qos == group
+
+
+def test_memory_after_an_out_of_memory_end_replaces_the_request() -> None:
+    job = fields_from({"mem_mb": 1000}, 1, name="a", mem_mb=1500, **PATHS)
+    assert "request_memory      = 1500MB" in text_of("htcondor.sub", job)
 
 
 @pytest.mark.parametrize(("name", "word"), [("htcondor.sub", "request_"), ("slurm.sbatch", "--")])
@@ -73,13 +157,23 @@ def test_what_is_not_asked_for_is_left_to_the_site(name: str, word: str) -> None
     assert "gpu" not in text.lower()
     assert "mem" not in text
     assert "runtime" not in text.replace("run time", "").lower()
+    assert not {"hold", "signal", "constraint", "requirements", "exclude", "container", "apptainer"} & set(
+        re.findall(r"\w+", text)
+    )
     assert word in text
 
 
 def test_cern_flavour_replaces_the_run_time() -> None:
-    text = render(TEMPLATES / "htcondor.sub.j2", training_job(flavour="tomorrow"))
+    job = training_job(job='{"flavour": "tomorrow"}')
+    text = text_of("htcondor.sub", job)
     assert '+JobFlavour         = "tomorrow"' in text
     assert "+MaxRuntime" not in text
+    assert job.runtime_min == 1440
+    assert "JobCurrentStartExecutingDate > 86700" in text
+
+
+def test_configuration_and_executor_know_the_same_flavours() -> None:
+    assert get_args(Flavour) == tuple(FLAVOURS)
 
 
 def test_credential_is_sent_only_where_the_pool_keeps_one() -> None:
@@ -89,7 +183,9 @@ def test_credential_is_sent_only_where_the_pool_keeps_one() -> None:
 
 
 def test_environment_of_the_submitter_is_not_asked_for() -> None:
-    assert "getenv" not in (TEMPLATES / "htcondor.sub.j2").read_text().lower()
+    lines = text_of("htcondor.sub", training_job()).splitlines()
+    assert [line for line in lines if "getenv" in line and not line.startswith("#")] == []
+    assert 'environment         = "PATH=/usr/local/bin:/usr/bin:/bin"' in lines
 
 
 @pytest.mark.parametrize(
@@ -129,12 +225,29 @@ def test_missing_template_is_named(tmp_path: Path) -> None:
         {"partition": "gpu --wrap=x"},
         {"account": "$(reboot)"},
         {"flavour": "tomorow"},
+        {"requirements": "True\nqueue 1000"},
+        {"requirements": "$(FOO) == 1"},
+        {"container_image": "/cvmfs/x.sif; reboot"},
+        {"gpu_capability": -1.0},
+        {"gpu_memory_gb": "lots"},
+        {"max_segments": 0.5},
     ],
 )
 def test_odd_request_is_refused_by_name(changes: dict[str, object]) -> None:
     (key,) = changes
     with pytest.raises(ConfigError, match="runtime_min" if key == "runtime" else key):
         training_job(**changes)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "nothing"])
+def test_further_keys_are_one_json_object(text: str) -> None:
+    with pytest.raises(ConfigError, match="'job'"):
+        training_job(job=text)
+
+
+def test_odd_node_is_refused() -> None:
+    with pytest.raises(ConfigError, match="excluded_nodes"):
+        training_job(excluded_nodes=('n1" || True',))
 
 
 @pytest.mark.parametrize("path", ["/home/me/my results/x.sh", "/home/me/$(x)/y.sh", "/home/me/x.sh\nqueue"])
@@ -166,7 +279,7 @@ def test_every_batch_stage_can_be_looked_at(
 ) -> None:
     monkeypatch.chdir(project)
     for profile, line in (("htcondor", f'MY.JobBatchName     = "{job}"'), ("slurm", f"#SBATCH --job-name={job}")):
-        assert line in submit_text(target, stage, profile).splitlines()
+        assert line in submission(target, stage, profile)[0].splitlines()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +300,7 @@ def test_what_cannot_be_rendered_is_told_with_what_can(
 ) -> None:
     monkeypatch.chdir(project)
     with pytest.raises(SnpointError, match=said) as caught:
-        submit_text(target, stage, "htcondor")
+        submission(target, stage, "htcondor")
     assert "\n" not in str(caught.value)
 
 
@@ -196,6 +309,36 @@ def test_command_prints_the_submit_file(project: Path) -> None:
     result = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
     assert result.stdout.startswith("#!/bin/bash\n#SBATCH --job-name=cluster.sim_es.0000\n")
     assert not (project / ".snakemake").exists()
+
+
+def new_version(project: Path, name: str, job: str) -> None:
+    """A version that differs from v0 in its `job:` only. Each test needs a name of its own: files are read once."""
+    text = f"extends: v0\nwhy: a test of its requests\nstatus: draft\njob: {job}\n"
+    (project / f"configs/electron_direction/{name}.yaml").write_text(text)
+
+
+def test_what_is_shown_has_site_and_user_settings_in_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(project))
+    (project / "snpoint").mkdir()
+    (project / "snpoint/user.yaml").write_text("job: {accounting_group: group_u_X, account: dune}\n")
+    new_version(project, "v71", "{gpus: 1, memory_gb: 9.0}")
+    text, warning = submission("electron_direction/v71", "train", "htcondor")
+    assert '+AccountingGroup    = "group_u_X"' in text
+    assert "require_gpus        = Capability >= 7.0\n" in text
+    assert warning == (
+        "9 GB with 2 cores is charged as 3 cores: each comes with 3 GB (configs/sites/lxplus.yaml: memory_per_core_gb);"
+        " `cpus: 3` in its `job:` costs nothing more"
+    )
+    assert "--account=dune" in submission("electron_direction/v71", "evaluate", "slurm")[0]
+
+
+def test_more_than_the_site_gives_is_refused_before_it_waits(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    new_version(project, "v72", "{memory_gb: 400.0}")
+    with pytest.raises(ConfigError, match=r"memory_gb = 400 .* 96 \(configs/sites/lxplus.yaml: ceiling.memory_gb\)"):
+        submission("electron_direction/v72", "train", "htcondor")
+    assert "--mem=400000M" in submission("electron_direction/v72", "train", "slurm")[0]
 
 
 def test_plugin_starts_light() -> None:

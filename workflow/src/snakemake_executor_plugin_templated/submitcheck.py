@@ -66,6 +66,7 @@ REFUSED = {
 }
 
 _ASSIGNMENT = re.compile(r"(\+|my\.)?([A-Za-z_][A-Za-z0-9_.]*)\s*=(.*)", re.IGNORECASE | re.DOTALL)
+_MISSPELT = re.compile(r"#+\s*S[A-Z]{3,7}\s+-", re.IGNORECASE)
 _FEATURES = re.compile(r"[A-Za-z0-9_.:,&|*()\[\]-]+")
 
 
@@ -163,14 +164,14 @@ def _slurm_problem(text: str) -> str | None:
         if not line.startswith("#"):
             started = started or bool(line.strip())
             continue
-        word, _, rest = line.partition(" ")
+        word, _, option = line.partition(" ")
         if word != "#SBATCH":
-            if rest.lstrip().startswith("-") and re.fullmatch(r"#+\s*S[A-Z]{3,7}", word.upper()):
-                return f"line {number}: '{word}' is a comment to SLURM; write #SBATCH"
+            if _MISSPELT.match(line):
+                return f"line {number}: '{line}' is a comment to SLURM; write #SBATCH"
             continue
         if started:
             return f"line {number}: '{line}' stands after the first command and would be left out; move it up"
-        if problem := _option_problem(rest.strip()):
+        if problem := _option_problem(option.strip()):
             return f"line {number}: {problem}"
     return None
 
