@@ -14,7 +14,8 @@ HTC_HOME=${HTC_HOME:-/var/tmp/snpoint-test-htcondor}
 HTC_SUITE=${HTC_SUITE:-trixie}
 HTC_USER=${HTC_USER:-snbatch}
 HTC_PORT=${HTC_PORT:-9718}
-HTC_CPUS=${HTC_CPUS:-2}
+# more than there are: test jobs sleep
+HTC_CPUS=${HTC_CPUS:-8}
 HTC_MEMORY_MB=${HTC_MEMORY_MB:-8000}
 HTC_DISK_MB=${HTC_DISK_MB:-10000}
 HTC_WAIT_S=${HTC_WAIT_S:-60}

@@ -21,6 +21,7 @@ import pytest
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
+HTCONDOR_HOME = Path(os.environ.get("HTC_HOME", "/var/tmp/snpoint-test-htcondor"))  # noqa: S108
 
 OPT_IN = [
     pytest.mark.cluster,
@@ -119,9 +120,8 @@ def running_cluster(name: str) -> Iterator[Cluster]:
     try:
         script(f"start_{system}.sh", **({"SLURM_DBD": "1"} if name == "slurm_accounting" else {}))
         if system == "htcondor":
-            home = Path(os.environ.get("HTC_HOME", "/var/tmp/snpoint-test-htcondor"))  # noqa: S108
-            environment["CONDOR_CONFIG"] = str(home / "condor_config")
-            environment["PATH"] = f"{environment['PATH']}:{home}/prefix/usr/bin"
+            environment["CONDOR_CONFIG"] = str(HTCONDOR_HOME / "condor_config")
+            environment["PATH"] = f"{environment['PATH']}:{HTCONDOR_HOME}/prefix/usr/bin"
         ready = Cluster(system, environment)
         assert ready.queue() == []
         yield ready

@@ -33,8 +33,7 @@ def hold(code: int, subcode: int, reason: str, node: str = "") -> Outcome:
         kind = "out_of_memory"
     elif code in TIME_CODES or (code == JOB_POLICY and subcode == TIME_SUBCODE) or (policy and _TIME.search(reason)):
         kind = "out_of_time"
-    text = f"held by HTCondor (code {code}/{subcode}): {_one_line(reason)}; removed from the queue"
-    return Outcome(kind, text, hold_code=code, hold_subcode=subcode, node=node)
+    return Outcome(kind, _one_line(reason), hold_code=code, hold_subcode=subcode, node=node)
 
 
 def removal(reason: str, node: str = "") -> Outcome:
@@ -45,7 +44,7 @@ def removal(reason: str, node: str = "") -> Outcome:
             kind = "out_of_memory"
         elif _TIME.search(reason):
             kind = "out_of_time"
-    return Outcome(kind, f"removed from the queue: {_one_line(reason)}", node=node)
+    return Outcome(kind, _one_line(reason), node=node)
 
 
 def outcome_of(ad: Mapping[str, Any]) -> Outcome | None:

@@ -163,8 +163,11 @@ def _clauses(job: Any, machines: Sequence[Any]) -> list[tuple[_Clause, list[bool
 
 def _shown(text: str, job: Any) -> str:
     if "requiregpus" in text.lower() and "RequireGPUs" in job:
-        return f"request_gpus {job.eval('RequestGPUs')} with require_gpus {job.lookup('RequireGPUs')}"
-    return f"requirements {text}"
+        # with the job's own numbers filled in
+        return (
+            f"request_gpus {job.eval('RequestGPUs')} with require_gpus {_plain(job.flatten(job.lookup('RequireGPUs')))}"
+        )
+    return f"requirements {_plain(text)}"
 
 
 def _best(text: str, job: Any, machines: Sequence[Any]) -> str:
@@ -177,6 +180,11 @@ def _best(text: str, job: Any, machines: Sequence[Any]) -> str:
         return "no other value to name"
     name = refs.pop()
     return f"{name} is {_some(str(slot.get(name, 'not set')) for slot in machines)}"
+
+
+def _plain(expression: Any) -> str:
+    """An expression with its numbers as people write them: 8.0 and not 8.000000000000000E+00."""
+    return re.sub(r"\b\d\.\d{15}E[+-]\d\d", lambda found: f"{float(found[0]):g}", str(expression))
 
 
 def _some(values: Any) -> str:
