@@ -96,8 +96,10 @@ def test_rule_files_import_only_what_is_light() -> None:
     assert modules == {
         "os",
         "sys",
+        "time",
         "snakemake.utils import min_version",
         "snpoint import config as config_files",
+        "snpoint import lock",
         "snpoint import paths, preflight, recovery",
         "snpoint.errors import InputMissingError, SnpointError",
     }
