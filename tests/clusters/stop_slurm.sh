@@ -10,7 +10,7 @@ for _ in $(seq 100); do
   [ -n "$(squeue --noheader 2>/dev/null)" ] || break
   sleep 0.2
 done
-for daemon in slurmd slurmctld; do
+for daemon in slurmd slurmctld slurmdbd mariadbd; do
   pid=$(cat "$SLURM_HOME/run/$daemon.pid" 2>/dev/null || true)
   [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$daemon" ] || continue
   kill "$pid"
@@ -21,7 +21,7 @@ for daemon in slurmd slurmctld; do
 done
 if [ "${1:-}" = --purge ]; then
   rm -rf "$SLURM_HOME"
-  for file in slurm.conf gres.conf cgroup.conf; do
+  for file in slurm.conf gres.conf cgroup.conf slurmdbd.conf; do
     if grep -qsF '# written by start_slurm.sh' "/etc/slurm/$file"; then rm -f "/etc/slurm/$file"; fi
   done
 fi
