@@ -23,9 +23,9 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
     -------
     dict or None
         ``state`` (running, ended), ``node`` (as the batch system calls it), ``host``, ``job_id``, ``pid``,
-        ``started``, ``heartbeat``, ``stopped``, ``gpus``, ``limits`` (cpus, memory_mb, seconds), ``exit_code``, ``signal``,
-        ``cause`` ("", "time limit", "no progress", "terminated"), ``seconds``, ``cpu_seconds``, ``peak_memory_mb``,
-        ``stdout_bytes``, ``stdout_dropped_bytes``.
+        ``started``, ``heartbeat``, ``stopped``, ``gpus``, ``limits`` (cpus, memory_mb, seconds), ``exit_code``,
+        ``signal``, ``cause`` ("", "time limit", "no progress", "terminated"), ``seconds``, ``cpu_seconds``,
+        ``peak_memory_mb``, ``stdout_bytes``, ``stdout_dropped_bytes``.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

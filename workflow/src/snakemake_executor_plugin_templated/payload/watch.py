@@ -62,6 +62,7 @@ class Capture:
             place = position % size
             part = data[: size - place]
             # grows with what is really written, up to its size
+            self._tail.extend(bytes(max(0, place - len(self._tail))))
             self._tail[place : place + len(part)] = part
             position += len(part)
             data = data[len(part) :]
