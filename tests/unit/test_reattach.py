@@ -1,0 +1,148 @@
+"""What a pipeline that starts again makes of the jobs it finds: wait, harvest, replace, submit anew."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from snakemake_interface_common.exceptions import WorkflowError
+
+from snakemake_executor_plugin_templated.backend import BackendError, Found
+from snakemake_executor_plugin_templated.outcome import Outcome, ended
+from snakemake_executor_plugin_templated.reattach import Reattachment, driver
+from snpoint.journal import Entry, Journal
+
+LOG = logging.getLogger(__name__)
+
+
+class Queue:
+    """A batch system that knows some jobs; removed ones leave at the next look but one."""
+
+    def __init__(self, *jobs: Found, broken: bool = False) -> None:
+        self.jobs = {job.key: job for job in jobs}
+        self.broken = broken
+        self.removed: list[str] = []
+        self.looks = 0
+
+    def find(self, known: Mapping[str, str | None]) -> Mapping[str, Found]:
+        if self.broken:
+            raise BackendError("no answer")
+        self.looks += 1
+        return dict(self.jobs)
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        self.removed += ids
+        self.jobs = {key: Found(key, job.id, Outcome("removed")) for key, job in self.jobs.items()}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    """One submission that nobody has seen the end of."""
+    journal = Journal(tmp_path)
+    submit(journal, "k1")
+    return journal
+
+
+def submit(journal: Journal, key: str, job: str | None = "17", **more: str) -> None:
+    shared = {"target": "out/a", "name": "a", "system": "slurm", "digest": "same", "record": f"{journal.folder}/r.json"}
+    journal.intend(Entry(key=key, **(shared | more)))  # type: ignore[arg-type]
+    if job:
+        journal.submitted(key, job)
+
+
+def again(journal: Journal, queue: Queue) -> Reattachment:
+    return Reattachment(Journal(journal.folder), queue, "slurm", LOG)  # type: ignore[arg-type]
+
+
+def test_job_in_the_queue_is_waited_for(journal: Journal) -> None:
+    found = again(journal, Queue(Found("k1", "17"))).take("out/a", "same")
+    assert found is not None
+    assert found[0].id == "17"
+    assert found[1] is None
+
+
+@pytest.mark.parametrize("end", [ended(0), ended(78), Outcome("out_of_memory"), Outcome("out_of_time")])
+def test_end_that_says_something_about_the_work_counts(journal: Journal, end: Outcome) -> None:
+    found = again(journal, Queue(Found("k1", "17", end))).take("out/a", "same")
+    assert found is not None
+    assert found[1] == end
+
+
+@pytest.mark.parametrize("kind", ["removed", "held", "vanished", "never_matched"])
+def test_end_that_says_nothing_about_the_work_is_forgotten(journal: Journal, kind: str) -> None:
+    end = Outcome(kind)  # type: ignore[arg-type]
+    assert again(journal, Queue(Found("k1", "17", end))).take("out/a", "same") is None
+    closed = Journal(journal.folder).entries["k1"].outcome
+    assert closed is not None
+    assert closed["kind"] == kind
+
+
+def test_job_that_does_outdated_work_is_gone_before_its_successor_is_submitted(journal: Journal) -> None:
+    queue = Queue(Found("k1", "17"))
+    assert again(journal, queue).take("out/a", "other") is None
+    assert queue.removed == ["17"]
+    assert queue.looks == 2
+    assert Journal(journal.folder).open_entries() == []
+
+
+def test_outdated_end_does_not_count(journal: Journal) -> None:
+    assert again(journal, Queue(Found("k1", "17", ended(0)))).take("out/a", "other") is None
+
+
+def test_forgotten_job_is_known_by_what_it_wrote_down_itself(journal: Journal) -> None:
+    record = {"format_version": 1, "state": "ended", "exit_code": 0, "signal": None, "node": "n1"}
+    (journal.folder / "r.json").write_text(json.dumps(record))
+    found = again(journal, Queue()).take("out/a", "same")
+    assert found is not None
+    assert found[1] == ended(0, node="n1")
+
+
+def test_forgotten_job_that_did_not_write_its_end_is_submitted_again(journal: Journal) -> None:
+    record = {"format_version": 1, "state": "running", "node": "n1"}
+    (journal.folder / "r.json").write_text(json.dumps(record))
+    assert again(journal, Queue()).take("out/a", "same") is None
+
+
+def test_id_that_a_crash_kept_from_being_written_is_found_by_the_key(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    submit(journal, "k1", job=None)
+    found = again(journal, Queue(Found("k1", "99"))).take("out/a", "same")
+    assert found is not None
+    assert found[0].id == "99"
+    assert Journal(tmp_path).entries["k1"].id == "99"
+
+
+def test_intent_that_was_never_carried_out_is_closed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    submit(journal, "k1", job=None)
+    assert again(journal, Queue()).take("out/a", "same") is None
+    assert Journal(tmp_path).open_entries() == []
+
+
+def test_jobs_of_a_pipeline_that_is_still_there_are_its_own(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    submit(journal, "k1", driver=driver())
+    taken = again(journal, Queue(Found("k1", "17")))
+    assert taken.take("out/a", "same") is None
+    assert taken.left() == []
+    assert len(Journal(tmp_path).open_entries()) == 1
+
+
+def test_what_nobody_asked_for_is_named(journal: Journal) -> None:
+    submit(journal, "k2", "18", target="out/b")
+    taken = again(journal, Queue(Found("k1", "17"), Found("k2", "18")))
+    taken.take("out/a", "same")
+    assert [entry.id for entry in taken.left()] == ["18"]
+
+
+def test_nothing_is_asked_where_nothing_is_open(tmp_path: Path) -> None:
+    queue = Queue(broken=True)
+    assert again(Journal(tmp_path), queue).take("out/a", "same") is None
+
+
+def test_without_an_answer_nothing_is_submitted(journal: Journal) -> None:
+    with pytest.raises(WorkflowError, match=r"1 jobs .* cannot be asked \(no answer\); nothing is submitted"):
+        again(journal, Queue(broken=True))
