@@ -88,7 +88,7 @@ def test_every_request_reaches_the_submit_file(name: str) -> None:
                 f"#SBATCH --{option}"
                 for option in ("partition=gpu", "account=dune", "qos=long", "exclude=b1.cern.ch,b2")
             ),
-            "#SBATCH --signal=B:TERM@150",
+            "#SBATCH --signal=B:TERM@75",
             '#SBATCH --constraint="a100&nvlink"',
             f"exec apptainer exec --nv /cvmfs/images/snpoint.sif {PATHS['wrapper']}",
         ],
@@ -161,6 +161,14 @@ def test_what_is_not_asked_for_is_left_to_the_site(name: str, word: str) -> None
         re.findall(r"\w+", text)
     )
     assert word in text
+
+
+def test_slurm_warns_after_the_wrapper_and_not_at_the_start() -> None:
+    """SLURM may send its signal a minute early; the wrapper, which says why, comes first."""
+    sent = re.search(r"--signal=B:TERM@(\d+)", text_of("slurm.sbatch", training_job()))
+    assert sent
+    assert int(sent[1]) + 60 < SITE_DEFAULTS["warn_s"]
+    assert "--signal" not in text_of("slurm.sbatch", training_job(runtime=2))
 
 
 def test_cern_flavour_replaces_the_run_time() -> None:
