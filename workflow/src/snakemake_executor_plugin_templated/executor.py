@@ -79,6 +79,7 @@ class Executor(RemoteExecutor):
             )
             self._check_requests(jobs)
             self._submissions.tidy(self._journal)
+            lock.claim()
             self._reattachment = Reattachment(self._journal, self._backend, self._system, self.logger)
         except (SnpointError, BackendError, ImportError) as error:
             raise WorkflowError(f"--templated-system {self._system}: {error}") from error

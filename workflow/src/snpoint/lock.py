@@ -58,11 +58,17 @@ class Owner:
 def claim() -> None:
     """Write this process down as the owner, and show signs of life until it ends. Called when a run begins.
 
+    Both the Snakefile and the executor do so: a run may have one without the other.
+
     Raises
     ------
     OutputError
         The record cannot be written.
     """
+    known = owner()
+    if known is not None and known.pid == os.getpid() and known.here and not known.dead:
+        touch()
+        return
     write_json(RECORD, asdict(_myself()))
     threading.Thread(target=_beat, args=(RECORD.absolute(),), daemon=True).start()
 
