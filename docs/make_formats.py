@@ -82,7 +82,8 @@ _SKY = """HEALPix binary table in extension `SKY`, RING order, NSIDE in the head
 latitude = asin(y), longitude = atan2(x, z). The supernova is on the other side."""
 _PROVENANCE = """Beside every result (`<chunk>.provenance.json` for chunks, `<page>.provenance.json` for pages): stage, state (running, ok, failed),
 settings, size and SHA-256 of inputs and outputs, exact command, versions of code and packages, git commit, host, user, process, batch job, start, stop, and the
-error if there was one."""
+error if there was one. `machine` (host, cpus, memory_limit_mb, gpus) is what it had: of its batch job where there is one, else of the
+computer; `usage` (seconds, cpu_seconds, peak_memory_mb) what it took, the memory being that of its largest process."""
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")

@@ -108,6 +108,53 @@ def test_the_job_number_of_the_batch_system_is_kept(
     assert record_of(record)["job_id"] == "4711"
 
 
+def test_what_it_had_and_what_it_took(files: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any computer; the children of a stage count, too."""
+    record, source, output = files
+    monkeypatch.delenv("SNPOINT_MACHINE", raising=False)
+    burner = "import time; x = b'1' * 400_000_000\nwhile time.process_time() < 0.5: pass"
+    with provenance.recorded(record, "predict", SETTINGS, [source], [output]):
+        assert record_of(record)["machine"]["cpus"] == len(os.sched_getaffinity(0))
+        subprocess.run([sys.executable, "-c", burner], check=True)
+        output.write_bytes(b"result")
+    machine, usage = record_of(record)["machine"], record_of(record)["usage"]
+    assert machine.keys() == {"host", "cpus", "memory_limit_mb", "gpus"}
+    assert 100 < machine["memory_limit_mb"] < 100_000_000
+    assert usage.keys() == {"seconds", "cpu_seconds", "peak_memory_mb"}
+    assert 0.5 <= usage["cpu_seconds"] < 5
+    assert usage["peak_memory_mb"] >= 400
+
+
+def test_in_a_batch_job_the_limits_are_those_of_the_job(
+    files: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, source, output = files
+    monkeypatch.setenv("SNPOINT_MACHINE", '{"node": "n7", "cpus": 3, "memory_mb": 512, "gpus": ["GPU 0: NVIDIA T4"]}')
+    with provenance.recorded(record, "predict", SETTINGS, [source], [output]):
+        output.write_bytes(b"result")
+    machine = record_of(record)["machine"]
+    assert (machine["cpus"], machine["memory_limit_mb"], machine["gpus"]) == (3, 512, ["GPU 0: NVIDIA T4"])
+
+
+def test_running_out_of_memory_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
+    """137, as if the kernel had ended it: the batch executor repeats the job with more."""
+    source, output = tmp_path / "tps.root", tmp_path / "out/0000.parquet"
+    source.touch()
+    code = (
+        "import importlib, numpy, snpoint.cli\n"
+        "importlib.import_module('snpoint.stages.match').run = lambda *_, **__: numpy.ones(10**15)\n"
+        "snpoint.cli.main()"
+    )
+    settings = '{"detector": "fdhd_1x2x2", "truth": "backtracker", "interaction": "truth", "sha256": {}}'
+    arguments = ["match", str(source), "--tps", str(output), "--settings", settings]
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 137
+    assert "error: out of memory (Unable to allocate 7.11 PiB" in result.stderr.splitlines()[-1]
+    record = record_of(output.with_name("0000.provenance.json"))
+    assert (record["state"], record["exit_code"]) == ("failed", 137)
+    assert "MemoryError: Unable to allocate" in record["error"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00\xff"])
 def test_an_unreadable_record_names_its_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "provenance.json"

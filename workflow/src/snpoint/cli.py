@@ -150,6 +150,9 @@ def main() -> None:
     except SnpointError as error:
         _say(f"error: {error}")
         sys.exit(error.exit_code)
+    except MemoryError as error:
+        _say(f"error: out of memory{f' ({error})' if str(error) else ''}; run it with more")
+        sys.exit(provenance.OUT_OF_MEMORY)
     except Exception:  # noqa: BLE001 -- the last resort: the log must hold the traceback
         _say(f"unexpected error (please report it)\n{traceback.format_exc()}")
         sys.exit(70)

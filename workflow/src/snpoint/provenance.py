@@ -11,13 +11,14 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shlex
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -43,6 +44,10 @@ PACKAGES = (
     "numba",
     "uproot",
 )
+OUT_OF_MEMORY = 137
+"""As if the kernel had killed the process for its memory: batch jobs are repeated with more of it."""
+MACHINE_VARIABLE = "SNPOINT_MACHINE"
+"""What the supervisor of a batch job found out about its machine, as JSON."""
 JOB_VARIABLES = ("SNPOINT_JOB_ID", "SLURM_JOB_ID", "_CONDOR_JOB_ID")
 
 
@@ -75,7 +80,7 @@ def recorded(
     """
     content = _header(stage, settings, inputs)
     _write(record, content)
-    clock = time.monotonic()
+    clock, cpu = time.monotonic(), _cpu_seconds()
     try:
         yield
         missing = [str(path) for path in outputs if not path.exists()]
@@ -84,13 +89,24 @@ def recorded(
         content |= {"state": "ok", "outputs": {str(path): fingerprint(path) for path in outputs}}
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        code = error.exit_code if isinstance(error, SnpointError) else 130 if interrupted else 70
+        code = exit_code(error)
         text = "interrupted" if interrupted else f"{type(error).__name__}: {error}"[:2000]
         content |= {"state": "failed", "error": text, "exit_code": code}
         raise
     finally:
-        content |= {"stopped": _now(), "seconds": round(time.monotonic() - clock, 3)}
+        seconds = round(time.monotonic() - clock, 3)
+        usage = {"seconds": seconds, "cpu_seconds": round(_cpu_seconds() - cpu, 3), "peak_memory_mb": _peak_memory_mb()}
+        content |= {"stopped": _now(), "seconds": seconds, "usage": usage}
         _write(record, content)
+
+
+def exit_code(error: BaseException) -> int:
+    """The number with which a command ends on this error (docs/errors.md)."""
+    if isinstance(error, SnpointError):
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        return OUT_OF_MEMORY
+    return 130 if isinstance(error, KeyboardInterrupt) else 70
 
 
 def read(record: Path) -> dict[str, Any] | None:
@@ -152,6 +168,7 @@ def _header(stage: str, settings: Section, inputs: Iterable[Path]) -> dict[str, 
         "packages": _packages(),
         "python": platform.python_version(),
         "host": socket.gethostname(),
+        "machine": _machine(),
         "user": _user(),
         "pid": os.getpid(),
         "job_id": next((os.environ[name] for name in JOB_VARIABLES if name in os.environ), None),
@@ -161,6 +178,50 @@ def _header(stage: str, settings: Section, inputs: Iterable[Path]) -> dict[str, 
 
 def _write(record: Path, content: dict[str, Any]) -> None:
     write_json(record, content)
+
+
+def _machine() -> dict[str, Any]:
+    """Cores, memory limit and GPUs: those of the batch job where there is one, else of this computer."""
+    try:
+        job = json.loads(os.environ.get(MACHINE_VARIABLE, "{}"))
+    except ValueError:
+        job = {}
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+    return {
+        "host": socket.gethostname(),
+        "cpus": job.get("cpus") or len(os.sched_getaffinity(0)),
+        "memory_limit_mb": job.get("memory_mb") or pages,
+        "gpus": job["gpus"] if "gpus" in job else _gpus(),
+    }
+
+
+def _gpus() -> list[str]:
+    """Models of the GPUs, as the driver lists them; nothing of CUDA is touched for that."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
+        return []
+    lines = [
+        line
+        for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+        for line in file.read_text(errors="replace").splitlines()
+    ]
+    return [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and of the ones it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _peak_memory_mb() -> int:
+    """The most that this process, or one it started, has held at a time."""
+    own = 0
+    # not getrusage's number for this process, which counts what held its place before exec
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text().splitlines()
+        own = next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return round(max(own, children) * 1024 / 1e6)
 
 
 def _now() -> str:
