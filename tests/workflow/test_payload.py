@@ -155,23 +155,50 @@ def test_a_script_with_a_trap_of_its_own_gets_the_signal_itself(job: Callable[..
     assert "saved" in one.text
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["sleep 600 & echo $!; sleep 600", "setsid sleep 600 & echo $!; sleep 0.2", "sleep 600 & echo $!; exit 3"],
-)
-@pytest.mark.parametrize("killed", [False, True], ids=["the command ended", "the supervisor was killed"])
-def test_nothing_outlives_its_job(job: Callable[..., Job], command: str, killed: bool) -> None:
-    one = job(f"echo ready; {command}" + ("; sleep 600" if killed else ""))
-    numbers = lambda: [int(line) for line in one.text.splitlines() if line.isdigit()]  # noqa: E731
-    until(numbers)
-    if killed and "setsid" in command:
-        pytest.skip("who left the process group and lost its supervisor is for the batch system to find")
-    if killed:
-        one.process.kill()
-    elif "exit" not in command:
-        one.process.terminate()
+def number_of(one: Job) -> int:
+    """The process number that the command prints."""
+    until(lambda: any(line.isdigit() for line in one.text.splitlines()))
+    return next(int(line) for line in one.text.splitlines() if line.isdigit())
+
+
+@pytest.mark.parametrize("command", ["sleep 600 & echo $!; exit 3", "setsid sleep 600 & echo $!; sleep 0.2; exit 3"])
+def test_nothing_outlives_its_command(job: Callable[..., Job], command: str) -> None:
+    one = job(command)
+    left = number_of(one)
+    assert one.ends() == 3
+    until(lambda: not alive(left))
+
+
+def test_nothing_outlives_its_supervisor(job: Callable[..., Job]) -> None:
+    """Killed by SIGKILL, it can do nothing itself any more."""
+    one = job("echo ready; sleep 600 & echo $!; sleep 600")
+    one.said("ready")
+    left = number_of(one)
+    one.process.kill()
     one.ends()
-    until(lambda: not alive(numbers()[0]))
+    until(lambda: not alive(left))
+
+
+def test_a_second_sigterm_does_not_disturb_the_saving(job: Callable[..., Job]) -> None:
+    one = job("bash -c \"trap 'echo told' TERM; echo ready; while true; do sleep 0.1; done\"")
+    one.said("ready")
+    one.process.terminate()
+    one.said("told")
+    one.process.terminate()
+    until(lambda: "SIGTERM received; the command has had one" in one.text)
+    time.sleep(0.5)
+    assert one.text.splitlines().count("told") == 1
+
+
+@pytest.mark.parametrize(("limit", "cause"), [("1000", "terminated"), ("0", "terminated"), ("10", "time limit")])
+def test_sigterm_shortly_before_the_limit_is_about_the_limit(job: Callable[..., Job], limit: str, cause: str) -> None:
+    """The batch system's warning may come before the supervisor's, which is after half of the time here."""
+    one = job("echo ready; sleep 600", "--limit", limit, "--warn", "9")
+    one.said("ready")
+    time.sleep(4.2 if limit == "10" else 0)
+    one.process.terminate()
+    assert one.ends() == -signal.SIGTERM
+    assert one.record["cause"] == cause
 
 
 def test_a_job_does_not_wait_for_who_holds_its_output_open(job: Callable[..., Job]) -> None:

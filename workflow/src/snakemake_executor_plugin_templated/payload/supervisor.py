@@ -46,7 +46,7 @@ class Payload:
         self.capture = Capture(options.stdout_bytes)
         self.watchdog = Watchdog(options.no_progress, options.log)
         self.cause = ""
-        self.unwritable = False
+        self.told_to_end = self.unwritable = False
         self.status: int | None = None
         self.kill_at = self.warn_at = float("inf")
         if options.limit:
@@ -169,11 +169,22 @@ class Payload:
             if number == signal.SIGCHLD:
                 self._reap()
             elif self.status is None:
-                if number in ENDING and not self.cause:
-                    self.cause = "terminated"
-                say(f"{signal.Signals(number).name} received and passed on")
-                self.family.notify(self.child.pid, number)
-                self._write()
+                self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        name = signal.Signals(number).name
+        if number == signal.SIGTERM and self.told_to_end:
+            # SLURM's own warning after ours: a second one would interrupt a command that is saving its state
+            say(f"{name} received; the command has had one")
+            return
+        if number in ENDING and not self.cause:
+            # SLURM's clock is up to a minute ahead
+            early = min(60.0, self.options.limit / 10)
+            self.cause = "time limit" if time.monotonic() >= self.warn_at - early else "terminated"
+        self.told_to_end = self.told_to_end or number == signal.SIGTERM
+        say(f"{name} received and passed on")
+        self.family.notify(self.child.pid, number)
+        self._write()
 
     def _reap(self) -> None:
         while True:
@@ -202,7 +213,7 @@ class Payload:
             self.kill_at = clock + self.options.kill_after
 
     def _stop(self, cause: str, why: str) -> None:
-        self.cause = cause
+        self.cause, self.told_to_end = cause, True
         say(f"{why}: SIGTERM sent to the command")
         self.family.notify(self.child.pid, signal.SIGTERM)
         self._write()
