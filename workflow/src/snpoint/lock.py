@@ -86,7 +86,7 @@ def touch() -> None:
 def heartbeat() -> float | None:
     """Seconds since the owner's last sign of life."""
     try:
-        return max(0.0, _now(RECORD.parent) - RECORD.stat().st_mtime)
+        return max(0.0, time_of(RECORD.parent) - RECORD.stat().st_mtime)
     except OSError:
         return None
 
@@ -171,7 +171,7 @@ def _beat(path: Path) -> None:
         _touch(path)
 
 
-def _now(folder: Path) -> float:
+def time_of(folder: Path) -> float:
     """The time as the folder's file system has it: a remote one may differ from this machine's clock."""
     import tempfile
 

@@ -1,0 +1,133 @@
+"""``snpoint doctor``: everything that can be wrong before the first submission, one line each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snpoint import config, yamlfile
+from snpoint.errors import ConfigError, InputMissingError, SnpointError
+from snpoint.health import environment, folder, queue
+from snpoint.health.finding import Finding, fail, guarded, ok, warn
+from snpoint.preflight import check_active
+from snpoint.site import Site, load_site, load_user, user_file
+from snpoint.tools import render
+from snpoint.validation import nearest
+
+LEVELS = {"ok": "green", "WARN": "yellow", "FAIL": "red"}
+
+
+@click.command("doctor")
+@click.option("--profile", default="htcondor", show_default=True, help="Profile the pipeline will run with.")
+@click.option("--quick", is_flag=True, help="Do not try the imports in the job's environment (seconds, on AFS more).")
+def command(profile: str, quick: bool) -> None:
+    """Check this machine and folder before the first submission: one line per check, with what to do.
+
+    Nothing is submitted and nothing is changed. The exit code is 1 if a check says FAIL: a job would not work. What a
+    job finds on a worker is checked by `snakemake --profile htcondor smoke`.
+    """
+    if not Path("Snakefile").exists():
+        raise InputMissingError(f"{Path.cwd()} has no Snakefile; run this in the project folder")
+    failed = 0
+    for finding in findings(profile, quick):
+        failed += finding.level == "FAIL"
+        text = str(finding)
+        click.echo(click.style(text[:4], fg=LEVELS[finding.level]) + text[4:])
+    if failed:
+        click.echo(f"\n{failed} to put right before the first submission.")
+        sys.exit(1)
+
+
+def findings(profile: str, quick: bool) -> Iterator[Finding]:
+    """All findings, in the order in which they should be put right."""
+    content = _profile(profile)
+    system, site = content.get("templated-system"), Site()
+    batch = system is not None
+    yield from guarded("versions", environment.versions)
+    yield from guarded("profiles", folder.profiles)
+    if batch:
+        read, site = _site(content.get("templated-site"))
+        yield from read
+    yield from guarded("folder", lambda: folder.place(site, batch))
+    yield from guarded("space", folder.space)
+    yield from guarded("clock", folder.clock)
+    yield from guarded("lock", folder.left_behind)
+    yield from guarded("configs", _configs)
+    if batch:
+        yield from guarded("templates", lambda: _templates(profile))
+        yield from _system(str(system), site)
+    if not quick:
+        yield from guarded("job imports", lambda: environment.in_jobs(site.environment))
+
+
+def _profile(name: str) -> dict[str, Any]:
+    """Content of a profile, also where the link to it is broken.
+
+    Raises
+    ------
+    ConfigError
+        There is none of this name, or it is not YAML.
+    """
+    known = sorted(path.parent.name for path in Path("profiles").glob("*/profile.yaml"))
+    folder = Path("profiles") / name if name in known else Path(name)
+    if not (folder / "profile.yaml").is_file():
+        raise ConfigError(f"profile '{name}' does not exist; {nearest(name, known)}")
+    return yamlfile.read(folder / "profile.yaml")
+
+
+def _site(named: str | None) -> tuple[list[Finding], Site]:
+    """Site file of the profile and settings of the user; without a good one, the rest goes on with defaults."""
+    found: list[Finding] = []
+    site = Site()
+    try:
+        site = load_site(named)
+        found.append(ok("site", f"{site.path}: {site.why}"))
+    except SnpointError as error:
+        found.append(fail("site", str(error), ""))
+    try:
+        job = load_user().job
+        text = ", ".join(f"{key} {value}" for key, value in job.items()) or "nothing set"
+        found.append(ok("user", f"{user_file()}: {text}" if user_file().exists() else f"no {user_file()}: none needed"))
+    except SnpointError as error:
+        found.append(fail("user", str(error), ""))
+    return found, site
+
+
+def _configs() -> Iterable[Finding]:
+    check_active()
+    yield ok("configs", f"{len(config.active_versions())} active versions")
+
+
+def _templates(profile: str) -> Iterable[Finding]:
+    """The submit file of every kind of request that active versions make."""
+    warnings: list[str] = []
+    requests = {
+        config.load_version(task, version).job: f"{task}/{version}" for task, version in config.active_versions()
+    }
+    for target in requests.values():
+        for stage in ("train", "evaluate"):
+            _, warning = render.submission(target, stage, profile)
+            warnings += [warning] if warning else []
+    if not requests:
+        raise ConfigError("no version is active, so there is nothing to submit; set `status: active` in one")
+    if warnings:
+        yield warn("templates", warnings[0], "" if len(warnings) == 1 else f"{len(warnings) - 1} more like this")
+    else:
+        yield ok("templates", f"{len(requests)} kinds of request give a submit file")
+
+
+def _system(system: str, site: Site) -> Iterator[Finding]:
+    asking = 0
+    with suppress(SnpointError):  # reported by _configs
+        asking = sum(config.load_version(task, version).job.gpus > 0 for task, version in config.active_versions())
+    checks: list[Callable[[], Iterable[Finding]]] = [lambda: queue.slurm(asking)]
+    if system == "htcondor":
+        needed = queue.wants_credentials() or queue.on_afs_or_eos(Path.cwd())
+        checks = [lambda: queue.htcondor(asking, site.gpu_capability), lambda: queue.ticket(needed)]
+    for check in checks:
+        yield from guarded(system, check)
