@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from snakemake_executor_plugin_templated.payload import read_record
+from snakemake_executor_plugin_templated.payload import read_record, watch
 from snakemake_executor_plugin_templated.wrapper import PAYLOAD
 
 PASSED_ON = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
@@ -239,10 +239,8 @@ def test_a_flood_is_cut_to_head_and_tail_and_the_job_goes_on(job: Callable[..., 
 @pytest.mark.parametrize("size", [0, 1, 49, 50, 51, 99, 100, 101, 149, 150, 151, 1000])
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 def test_both_ends_are_kept_to_the_byte(capfdbinary: pytest.CaptureFixture[bytes], size: int, chunk: int) -> None:
-    from snakemake_executor_plugin_templated.payload.watch import Capture
-
     data = bytes(65 + i % 26 for i in range(size))
-    capture = Capture(100)
+    capture = watch.Capture(100)
     for begin in range(0, size, chunk):
         capture.feed(data[begin : begin + chunk])
     capture.finish()
@@ -299,6 +297,13 @@ def test_it_knows_what_the_command_used(job: Callable[..., Job]) -> None:
     assert 1 <= one.record["cpu_seconds"] < 3
     assert 3 <= one.record["seconds"] < 20
     assert f"peak memory {one.record['peak_memory_mb']} MB" in one.text
+
+
+def test_memory_that_processes_share_is_counted_once(job: Callable[..., Job]) -> None:
+    program = "import os, time; x = b'1' * 200_000_000; [os.fork() for _ in range(2)]; time.sleep(3)"
+    one = job(f'{sys.executable} -c "{program}"')
+    assert one.ends() == 0
+    assert 200 <= one.record["peak_memory_mb"] < 260
 
 
 def test_a_short_peak_is_not_missed(job: Callable[..., Job]) -> None:
@@ -392,6 +397,17 @@ def test_progress_is_output_or_log_or_cpu_time(job: Callable[..., Job], tmp_path
     one = job(command, "--no-progress", "3", "--log", str(tmp_path / "a log"))
     assert one.ends(60) == 0
     assert one.record["cause"] == ""
+
+
+def test_time_in_which_the_job_was_suspended_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
+    watchdog = watch.Watchdog(600, [])
+    seen = []
+    for step in (1.0, 5000.0, *[10.0] * 59, 11.0):
+        clock[0] += step
+        seen.append(watchdog.stands_still(0, 0.0))
+    assert seen == [False] * 61 + [True]
 
 
 @pytest.mark.parametrize(("limit", "warn", "expected"), [(5, 2, 3), (6, 100, 3)], ids=["as asked", "at most half"])
