@@ -157,6 +157,12 @@ FINE = "cp {input} {output}"
 FAILING = "echo detector is upside down > {log}; exit 65"
 ENDLESS = "sleep 600"
 
+ONSTART = """
+from snpoint import lock
+onstart:
+    lock.claim()
+"""
+
 SINGLE = """
 rule end:
     output: "out/end.txt"
@@ -190,8 +196,7 @@ class Pipelines:
 
     def __call__(self, workflow: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start a pipeline. ``workflow`` is a Snakefile, or the command of the toy workflow's last rule."""
-        text = workflow if "rule " in workflow else TOY.replace("COMMAND", workflow)
-        (self.folder / "Snakefile").write_text(text)
+        self.write(workflow)
         process = subprocess.Popen(
             snakemake(self.cluster, *arguments),
             cwd=self.folder,
@@ -202,6 +207,11 @@ class Pipelines:
         )
         self.processes.append(process)
         return process
+
+    def write(self, workflow: str) -> None:
+        """Write the Snakefile. As in the project's, a run writes down that it holds the lock."""
+        text = workflow if "rule " in workflow else TOY.replace("COMMAND", workflow)
+        (self.folder / "Snakefile").write_text(ONSTART + text)
 
     def finish(self, workflow: str, *arguments: str, timeout: float = 120, **variables: str) -> tuple[int, str]:
         """Run a pipeline to its end: exit code and stderr."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +28,15 @@ CLOCK_S = 86_400
 
 # a Kerberos ticket lives about a day; the stored copy is what the pool hands to jobs
 CREDENTIAL_AGE_S = 3600.0
+
+# a busy schedd answers late
+REMOVAL_S = 300.0
+
+# the bindings pass a reason on only beside a code
+_REMOVE = """
+import htcondor2, json, sys
+htcondor2.Schedd().act(htcondor2.JobAction.Remove, json.load(sys.stdin), ("removed by the pipeline", 1))
+"""
 
 _ATTRIBUTES = [
     "ClusterId",
@@ -247,9 +259,21 @@ class HTCondor:
         self._remove(self._mine)
 
     def _remove(self, which: str | list[str]) -> None:
+        """Remove jobs in a process of its own: the bindings stop all of Python while a schedd does not answer."""
         with _bindings("HTCondor does not remove the jobs"):
-            # the bindings pass a reason on only beside a code
-            self._schedd.act(self._condor.JobAction.Remove, which, ("removed by the pipeline", 1))
+            done = subprocess.run(
+                [sys.executable, "-c", _REMOVE],
+                input=json.dumps(which),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=REMOVAL_S,
+                # Ctrl-C in the terminal is for the pipeline; what it has asked for is done all the same
+                start_new_session=True,
+            )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise BackendError(f"HTCondor does not remove the jobs: {reason}")
 
 
 def _spooling(outcome: Outcome) -> bool:
