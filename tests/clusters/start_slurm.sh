@@ -10,7 +10,7 @@
 set -euo pipefail
 
 SLURM_HOME=${SLURM_HOME:-/var/tmp/snpoint-test-slurm}
-SLURM_CPUS=${SLURM_CPUS:-$(nproc)}
+SLURM_CPUS=${SLURM_CPUS:-8}   # most of the time a test job only sleeps
 SLURM_MEMORY_MB=${SLURM_MEMORY_MB:-8000}
 SLURM_WAIT_S=${SLURM_WAIT_S:-60}
 SLURM_DBD=${SLURM_DBD:-0}

@@ -1,8 +1,10 @@
 """A stand-in for SLURM's commands that really runs the jobs, so that the executor is tested without a cluster.
 
-Linked as sbatch, squeue and scancel into one folder, which also holds its state. Files that a test may put there:
-``squeue.broken`` (squeue fails once for each line in it), ``hold`` (jobs stay in the queue, held), ``refuse`` (sbatch
-refuses).
+Linked as sbatch, squeue, scancel and sacct into one folder, which also holds its state. Files that a test may put
+there: ``squeue.broken`` (squeue fails once for each line in it), ``hold`` (jobs stay in the queue, held), ``in_vain``
+(they stay in the queue for the reason that is in the file), ``refuse`` (sbatch refuses), ``silent`` (sbatch submits and
+says that it got no answer), ``forget`` (squeue does not know ended jobs), ``accounting`` (sacct works), and
+``<exit code>.state`` (the state of jobs that end with this code).
 """
 
 import os
@@ -23,10 +25,9 @@ def sbatch(arguments):
     script = Path(arguments[-1])
     output = next(line.split("=", 1)[1] for line in script.read_text().splitlines() if "--output=" in line)
     job = len(list(FOLDER.glob("*.job"))) + 101
-    if (FOLDER / "hold").exists():
-        (FOLDER / f"{job}.job").write_text("0")
-    else:
-        command = 'bash "$0" >>"$1" 2>&1; echo $? >"$2.part"; mv "$2.part" "$2"'
+    pid = 0
+    if not (FOLDER / "hold").exists() and not (FOLDER / "in_vain").exists():
+        command = 'SLURMD_NODENAME=node1 bash "$0" >>"$1" 2>&1; echo $? >"$2.part"; mv "$2.part" "$2"'
         child = subprocess.Popen(
             ["bash", "-c", command, str(script), output, str(FOLDER / f"{job}.rc")],
             start_new_session=True,
@@ -34,7 +35,12 @@ def sbatch(arguments):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        (FOLDER / f"{job}.job").write_text(str(child.pid))
+        pid = child.pid
+    comment = next((word.split("=", 1)[1] for word in arguments if word.startswith("--comment=")), "(null)")
+    (FOLDER / f"{job}.job").write_text("\n".join([str(pid), comment, output, " ".join(["sbatch", *arguments])]))
+    if (FOLDER / "silent").exists():
+        sys.stderr.write("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n")
+        return 1
     sys.stdout.write(f"{job}\n")
     return 0
 
@@ -45,23 +51,51 @@ def squeue(arguments):
         broken.write_text("\n".join(left[1:]))
         sys.stderr.write("slurm_load_jobs error: Unable to contact slurm controller\n")
         return 1
+    for job, state, reason, status in states():
+        if status is not None and (FOLDER / "forget").exists():
+            continue
+        _, comment, output, _ = (FOLDER / f"{job}.job").read_text().split("\n")
+        node = "node1" if state != "PENDING" else ""
+        sys.stdout.write(
+            f"{job:24}|{state:24}|{status or 0:<12}|0       |{node:64}|{reason:160}|{output:400}|{comment:80}\n"
+        )
+    return 0
+
+
+def sacct(arguments):
+    if not (FOLDER / "accounting").exists():
+        sys.stderr.write("Slurm accounting storage is disabled\n")
+        return 1
+    jobs = next((word.split("=", 1)[1].split(",") for word in arguments if word.startswith("--jobs=")), None)
+    for job, state, _, status in states():
+        if jobs is None or job in jobs:
+            line = (FOLDER / f"{job}.job").read_text().split("\n")[3]
+            state = "CANCELLED by 0" if state == "CANCELLED" else state
+            sys.stdout.write(f"{job}|{state}|{(status or 0) >> 8}:{(status or 0) & 127}|node1|{line}\n")
+    return 0
+
+
+def states():
+    """Id, state, reason and wait status of every job; a job that has not ended has no status."""
+    waits_for = (FOLDER / "in_vain").read_text().strip() if (FOLDER / "in_vain").exists() else "JobHeldUser"
     for path in sorted(FOLDER.glob("*.job")):
         code = path.with_suffix(".rc")
         if path.with_suffix(".cancelled").exists():
             row = ("CANCELLED", "None", 15)
         elif code.exists():
             value = int(code.read_text())
-            row = ("FAILED", "NonZeroExitCode", value << 8) if value else ("COMPLETED", "None", 0)
+            given = FOLDER / f"{value}.state"
+            state = given.read_text().strip() if given.exists() else "FAILED" if value else "COMPLETED"
+            row = (state, "NonZeroExitCode" if value else "None", value << 8)
         else:
-            row = ("PENDING", "JobHeldUser", 0) if path.read_text() == "0" else ("RUNNING", "None", 0)
-        sys.stdout.write(f"{path.stem:24}|{row[0]:24}|{row[1]:64}|{row[2]:<12}\n")
-    return 0
+            row = ("RUNNING", "None", None) if int(path.read_text().split("\n")[0]) else ("PENDING", waits_for, None)
+        yield (path.stem, *row)
 
 
 def scancel(arguments):
     for job in arguments:
         (FOLDER / f"{job}.cancelled").touch()
-        pid = int((FOLDER / f"{job}.job").read_text())
+        pid = int((FOLDER / f"{job}.job").read_text().split("\n")[0])
         if pid and not (FOLDER / f"{job}.rc").exists():
             os.killpg(pid, signal.SIGTERM)
     return 0
@@ -71,4 +105,5 @@ if __name__ == "__main__":
     name = Path(sys.argv[0]).name
     with (FOLDER / "calls").open("a") as calls:
         calls.write(" ".join([name, *sys.argv[1:]]) + "\n")
-    sys.exit({"sbatch": sbatch, "squeue": squeue, "scancel": scancel}[name](sys.argv[1:]))
+    commands = {"sbatch": sbatch, "squeue": squeue, "scancel": scancel, "sacct": sacct}
+    sys.exit(commands[name](sys.argv[1:]))

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     binaries = tmp_path / "bin"
     binaries.mkdir()
     body = FAKE_SLURM.read_text()
-    for name in ("sbatch", "squeue", "scancel"):
+    for name in ("sbatch", "squeue", "scancel", "sacct"):
         (binaries / name).write_text(f"#!{sys.executable}\n{body}")
         (binaries / name).chmod(0o755)
     workdir = tmp_path / "work"
