@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -225,7 +226,7 @@ def test_changed_command_replaces_the_job_in_the_queue(cluster: Cluster, toy: Pa
 
 def schedd_queries() -> int:
     """How many queries about jobs the schedd has served, by its own log."""
-    return len(re.findall(r"\(QUERY_JOB_ADS\w*\)", (HOME / "log/SchedLog").read_text(errors="replace")))
+    return len(re.findall(r"Calling .*\(QUERY_JOB_ADS\w*\)", (HOME / "log/SchedLog").read_text(errors="replace")))
 
 
 def test_two_hundred_jobs_cost_at_most_one_query_per_poll(cluster: Cluster, toy: Path, start: Pipelines) -> None:
@@ -246,7 +247,87 @@ rule one:
     assert polls > 0
     assert own <= polls
     assert served <= polls, "the schedd's own count"
+    before = schedd_queries()
     assert len(submissions(cluster, toy)) == 200
+    assert schedd_queries() == before + 1, "a query is counted"
+
+
+# the backend alone: jobs whose log is not where the backend looks for it
+BLIND = """
+import json, time
+from pathlib import Path
+from snakemake_executor_plugin_templated.backend import Place
+from snakemake_executor_plugin_templated.backend_htcondor import HTCondor
+backend = HTCondor(Place("blind", Path("nowhere.log"), 4.0))
+text = '''
+universe = vanilla
+executable = EXECUTABLE
+transfer_executable = False
+should_transfer_files = IF_NEEDED
+transfer_output_files = ""
+request_memory = 100MB
+request_cpus = CPUS
+log = elsewhere.log
+queue
+'''
+jobs = {name: backend.submit(Path("x.sub"), text.replace("EXECUTABLE", path).replace("CPUS", cpus), name)
+        for name, path, cpus in [("good", "/bin/true", "1"), ("bad", "/bin/false", "1"), ("gone", "/no/such", "1"),
+                                 ("huge", "/bin/true", "99")]}
+ends, polls = {}, 0
+while len(ends) < len(jobs) and polls < 60:
+    polls += 1
+    ends |= backend.poll([job for job in jobs.values() if job not in ends]).outcomes
+    time.sleep(0.5)
+again = HTCondor(Place("blind", Path("nowhere.log"))).find(dict.fromkeys([*jobs, "never"]))
+found = {key: [one.id == jobs[key], one.outcome and one.outcome.kind] for key, one in again.items()}
+kinds = {name: ends[job].kind for name, job in jobs.items() if job in ends}
+print(json.dumps({"polls": polls, "ends": kinds, "found": found}))
+"""
+
+
+def test_without_the_event_log_one_query_per_poll_tells_the_same(cluster: Cluster, tmp_path: Path) -> None:
+    before = schedd_queries()
+    done = subprocess.run(
+        [sys.executable, "-c", BLIND],
+        cwd=tmp_path,
+        env=cluster.environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["ends"] == {"good": "completed", "bad": "failed", "gone": "held", "huge": "never_matched"}
+    # one more, when the jobs are looked for again
+    assert 0 < schedd_queries() - before <= answer["polls"] + 1
+    assert set(answer["found"]) == {"good", "bad", "gone", "huge"}
+    assert answer["found"]["good"] == [True, "completed"]
+    assert all(same for same, _ in answer["found"].values())
+
+
+def test_requirement_that_is_no_expression_is_refused_by_its_name(
+    cluster: Cluster, toy: Path, start: Pipelines
+) -> None:
+    resources = """mem_mb=300, runtime=10, job='{"requirements": "Arch =="}'"""
+    code, stderr = start.finish(single("touch {output}", resources), *QUICK)
+    assert code == 1
+    assert "requirements = (Arch ==) is not a ClassAd expression" in stderr
+    assert submissions(cluster, toy) == set()
+
+
+def test_job_that_waits_for_busy_machines_is_not_given_up(cluster: Cluster, toy: Path, start: Pipelines) -> None:
+    workflow = """
+rule all:
+    input: expand("out/{n}.txt", n=range(2))
+rule one:
+    output: "out/{n}.txt"
+    resources: mem_mb=5000, runtime=10
+    shell: "sleep 9; touch {output}"
+"""
+    code, stderr = start.finish(workflow, *QUICK)
+    assert code == 0, stderr
+    assert "waiting: 1 of 1 slots fit, and all of them are busy" in stderr
 
 
 @pytest.fixture
