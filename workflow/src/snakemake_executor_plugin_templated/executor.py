@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,8 @@ from snpoint.site import load_site, load_user
 from . import interrupts
 from .backend import Backend, BackendError, Place
 from .messages import error_message
-from .outcome import Outcome
+from .outcome import Outcome, refined
+from .payload import read_record
 from .reattach import Reattachment, driver
 from .retries import SEGMENTS, Decision, decide, for_a_reason_of_its_own
 from .submission import (
@@ -178,7 +178,7 @@ class Executor(RemoteExecutor):
     def _refuse_repetition(self, job: Job, digest: str) -> None:
         """Refuse to do once more what must end the same way."""
         past = [entry for entry in self._journal.of(target_of(job)) if not entry.open]
-        if self._repeat_failed or not past or not for_a_reason_of_its_own(dict(past[-1].outcome or {})):
+        if self._repeat_failed or not past or not for_a_reason_of_its_own(past[-1].outcome or {}):
             return
         last = past[-1]
         if last.guard == guard_digest(digest):
@@ -216,14 +216,15 @@ class Executor(RemoteExecutor):
         with self._guard:
             self._submitted.pop(str(info.external_jobid), None)
         job, entry = info.job, self._journal.entries[info.aux["key"]]
-        outcome, seconds = self._refined(outcome, entry)
+        record = read_record(Path(entry.record)) or {}
+        outcome = refined(outcome, record)
         self._journal.ended(entry.key, outcome.as_json())
         if outcome.ok:
             _veto(job)  # an output that is missing after all is no reason for another try
             self.report_job_success(info)
             return
         past = self._journal.of(entry.target)
-        decision = self._decide(outcome, past, seconds)
+        decision = self._decide(outcome, past, record.get("seconds"))
         if decision.again:
             job.attempt = 1
         else:
@@ -248,22 +249,6 @@ class Executor(RemoteExecutor):
             max_segments=past[-1].max_segments or SEGMENTS,
             seconds=seconds,
         )
-
-    def _refined(self, outcome: Outcome, entry: Entry) -> tuple[Outcome, float | None]:
-        """The outcome with what the payload knows about itself, and how long it ran."""
-        from .payload import read_record
-
-        record = read_record(Path(entry.record)) or {}
-        if record.get("state") != "ended":
-            return outcome, None
-        node = outcome.node or str(record.get("node") or "")
-        outcome = replace(outcome, node=node)
-        if outcome.kind == "failed" and outcome.exit_code != 75 and record.get("cause") == "time limit":
-            limit = f"the run-time limit was near: ended after {record.get('seconds', 0):.0f} s"
-            outcome = replace(outcome, kind="out_of_time", reason=f"{limit} ({outcome.reason})")
-        if outcome.kind == "failed" and outcome.exit_code == 137:
-            outcome = replace(outcome, kind="out_of_memory", reason=f"no memory left ({outcome.reason})")
-        return outcome, record.get("seconds")
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         """Show the message as it is; the parent would add a hint at logs whose end it already carries."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
+
+CHECKPOINTED, BROKEN_MACHINE, IO_ERROR, NO_SPACE, OUT_OF_MEMORY = 75, 69, 74, 73, 137
+"""Exit codes of a job that say nothing about its work (docs/errors.md)."""
 
 Kind = Literal[
     "completed",
@@ -70,3 +73,18 @@ def ended(exit_code: int, signal: int = 0, node: str = "") -> Outcome:
     if exit_code:
         return Outcome("failed", f"exit code {exit_code}", exit_code=exit_code, node=node)
     return Outcome("completed", exit_code=0, node=node)
+
+
+def refined(outcome: Outcome, record: Mapping[str, Any]) -> Outcome:
+    """What the batch system says, and what the job has written down about itself (`payload.read_record`), together."""
+    if record.get("state") != "ended":
+        return outcome
+    outcome = replace(outcome, node=outcome.node or str(record.get("node") or ""))
+    if outcome.kind != "failed":
+        return outcome
+    if record.get("cause") == "time limit" and outcome.exit_code != CHECKPOINTED:
+        limit = f"the run-time limit was near: ended after {record.get('seconds', 0):.0f} s"
+        return replace(outcome, kind="out_of_time", reason=f"{limit} ({outcome.reason})")
+    if outcome.exit_code == OUT_OF_MEMORY:
+        return replace(outcome, kind="out_of_memory", reason=f"no memory left ({outcome.reason})")
+    return outcome

@@ -6,7 +6,7 @@ Pure functions of the outcome and of the journal. Retries go by cause; how often
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,9 +14,8 @@ from typing import Any
 from snpoint.errors import ConfigError
 from snpoint.journal import Entry
 
-from .outcome import Outcome
+from .outcome import BROKEN_MACHINE, CHECKPOINTED, IO_ERROR, NO_SPACE, OUT_OF_MEMORY, Outcome
 
-CHECKPOINTED, BROKEN_MACHINE, IO_ERROR, NO_SPACE, OUT_OF_MEMORY = 75, 69, 74, 73, 137
 TERMINATED = (130, 143)
 
 MEMORY_FACTOR = 1.5
@@ -130,7 +129,7 @@ def memory_to_ask(request_mb: int, past: Iterable[Entry], ceiling_mb: int | None
 def excluded_nodes(past: Sequence[Entry]) -> tuple[str, ...]:
     """Machines that did not work for this output within the last day."""
     now = datetime.now(UTC)
-    nodes = {}
+    nodes: dict[str, None] = {}
     for entry in past:
         end = entry.outcome or {}
         broken = end.get("exit_code") == BROKEN_MACHINE and end.get("node")
@@ -139,18 +138,18 @@ def excluded_nodes(past: Sequence[Entry]) -> tuple[str, ...]:
     return tuple(nodes)
 
 
-def for_a_reason_of_its_own(end: dict[str, Any]) -> bool:
+def for_a_reason_of_its_own(end: Mapping[str, Any]) -> bool:
     """Whether doing the same again would end the same: a wrong configuration, bad data, NaN, a bug."""
     code = end.get("exit_code")
     elsewhere = {CHECKPOINTED, BROKEN_MACHINE, IO_ERROR, NO_SPACE, OUT_OF_MEMORY, *TERMINATED}
     return end.get("kind") == "failed" and code is not None and code not in elsewhere
 
 
-def _transient(end: Any) -> bool:
-    return end.get("kind") == "vanished" or (end.get("kind") == "failed" and end.get("exit_code") == IO_ERROR)
+def _transient(end: Mapping[str, Any]) -> bool:
+    return bool(end.get("kind") == "vanished" or (end.get("kind") == "failed" and end.get("exit_code") == IO_ERROR))
 
 
-def _in_a_row(past: Sequence[Entry], matches: Any) -> int:
+def _in_a_row(past: Sequence[Entry], matches: Callable[[Mapping[str, Any]], bool]) -> int:
     """How many of the last submissions of the same work ended like this."""
     count = 0
     for entry in reversed(past):
