@@ -28,7 +28,7 @@ def command(targets: tuple[str, ...], dry_run: bool) -> None:
     """
     locks = sorted(Path(".snakemake/locks").glob("*.lock"))
     if locks and not dry_run:
-        raise UsageError(f"{locks[0]} exists: Snakemake is at work here; wait, or `snakemake --unlock` after a crash")
+        raise UsageError(f"{locks[0]} exists: Snakemake is at work here; wait, or `snpoint unlock` after a crash")
     if targets:
         asked = [name for target in targets for name, _ in resolve(target)]
         nodes = plan.behind(asked)
