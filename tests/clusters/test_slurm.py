@@ -131,20 +131,11 @@ def test_missing_executable_is_explained(endings: tuple[Path, dict[str, str]]) -
 
 @ALONE
 def test_run_time_limit(endings: tuple[Path, dict[str, str]]) -> None:
-    """A command that heeds SIGTERM ends before the limit; one that does not is ended at it, by SLURM or the wrapper."""
+    """A command that heeds SIGTERM ends before the limit; one that does not is ended at it by SLURM."""
     said = endings[1]
     assert "out of time: the run-time limit was near" in said["obedient"]
-    assert "out of time: " in said["stubborn"]
+    assert "out of time: TIMEOUT, it ran longer than it had asked for" in said["stubborn"]
     assert "runtime_h" in said["stubborn"]
-
-
-@ALONE
-def test_time_limit_that_only_slurm_enforces(cluster: Cluster, toy: Path, start: Pipelines) -> None:
-    """Without a warning of our own, the state TIMEOUT tells."""
-    (toy / "site.yaml").write_text(SITE.replace("warn_s: 30", "warn_s: 0"))
-    code, stderr = start.finish(single("sleep 300", "mem_mb=300, runtime=1"), *QUICK)
-    assert code == 1
-    assert "out of time: TIMEOUT, it ran longer than it had asked for" in stderr
 
 
 @ALONE
@@ -263,27 +254,44 @@ main()
 """
 
 
-@BOTH
-@pytest.mark.parametrize("forgotten", [False, True])
-def test_crash_between_submission_and_record_is_found(
-    cluster: Cluster, toy: Path, start: Pipelines, forgotten: bool
-) -> None:
-    """Also when the job has ended and only sacct remembers it; where nobody does, the work is done again."""
-    path = shims(toy)
-    workflow = single("sleep 5; touch {output}")
+def crash_after_submission(cluster: Cluster, toy: Path, workflow: str) -> None:
+    """A pipeline that dies when its job is in the queue and its journal does not know."""
     (toy / "Snakefile").write_text(workflow)
     command = [sys.executable, "-c", DYING, "--profile", "slurm", *QUICK]
     process = subprocess.Popen(command, cwd=toy, env=cluster.environment, stderr=subprocess.PIPE, text=True)
     assert process.wait(timeout=60) == -signal.SIGKILL
     assert '"submitted"' not in (toy / ".snakemake/templated/jobs.jsonl").read_text()
     kill_driver(process, toy)
-    if forgotten:
-        (toy / "shims/forget").touch()
-        wait_for(lambda: cluster.queue() == [], "the job has ended")
-        time.sleep(6 if accounting(cluster) else 0)
-    code, stderr = start.finish(workflow, *QUICK, PATH=path)
+
+
+@ALONE
+def test_crash_between_submission_and_record_is_found(cluster: Cluster, toy: Path, start: Pipelines) -> None:
+    workflow = single("sleep 8; touch {output}")
+    crash_after_submission(cluster, toy, workflow)
+    code, stderr = start.finish(workflow, *QUICK)
     assert code == 0, stderr
-    assert len(submissions(cluster, toy)) == (2 if forgotten and not accounting(cluster) else 1)
+    assert "is in the queue of slurm since" in stderr
+    assert len(submissions(cluster, toy)) == 1
+
+
+@BOTH
+def test_end_of_an_unrecorded_job_is_remembered_by_sacct_alone(cluster: Cluster, toy: Path, start: Pipelines) -> None:
+    """Where nobody remembers it, the work is done again."""
+    path = shims(toy)
+    workflow = single("sleep 2; exit 65")
+    crash_after_submission(cluster, toy, workflow)
+    wait_for(lambda: cluster.queue() == [], "the job has ended")
+    (toy / "shims/forget").touch()
+    if accounting(cluster):
+        wait_for(lambda: "65:0" in cluster.run("sacct", "-X", "--format=ExitCode"), "sacct knows the job's end")
+        stderr = start.finish(workflow, *QUICK, PATH=path)[1]
+        assert "has ended while nobody looked" in stderr
+        assert "exit code 65" in stderr
+        assert len(submissions(cluster, toy)) == 1
+        return
+    process = start(workflow, *QUICK, PATH=path)
+    wait_for(lambda: len(submissions(cluster, toy)) == 2, "it is submitted again")
+    assert process.poll() is None
 
 
 @ALONE

@@ -3,8 +3,8 @@
 Linked as sbatch, squeue, scancel and sacct into one folder, which also holds its state. Files that a test may put
 there: ``squeue.broken`` (squeue fails once for each line in it), ``hold`` (jobs stay in the queue, held), ``in_vain``
 (they stay in the queue for the reason that is in the file), ``refuse`` (sbatch refuses), ``silent`` (sbatch submits and
-says that it got no answer), ``forget`` (squeue does not know ended jobs), ``accounting`` (sacct works), and
-``<exit code>.state`` (the state of jobs that end with this code).
+says that it got no answer), ``forget`` (squeue does not know ended jobs, or those of them in the file), ``accounting``
+(sacct works), and ``<exit code>.state`` (the state of jobs that end with this code).
 """
 
 import os
@@ -52,7 +52,7 @@ def squeue(arguments):
         sys.stderr.write("slurm_load_jobs error: Unable to contact slurm controller\n")
         return 1
     for job, state, reason, status in states():
-        if status is not None and (FOLDER / "forget").exists():
+        if status is not None and forgotten(job):
             continue
         _, comment, output, _ = (FOLDER / f"{job}.job").read_text().split("\n")
         node = "node1" if state != "PENDING" else ""
@@ -60,6 +60,11 @@ def squeue(arguments):
             f"{job:24}|{state:24}|{status or 0:<12}|0       |{node:64}|{reason:160}|{output:400}|{comment:80}\n"
         )
     return 0
+
+
+def forgotten(job):
+    path = FOLDER / "forget"
+    return path.exists() and job in (path.read_text().split() or [job])
 
 
 def sacct(arguments):

@@ -14,64 +14,15 @@ import time
 from pathlib import Path
 
 import pytest
+from fake_cluster import REPOSITORY, calls, command, environment, make_folder, set_state, snakemake
 
-REPOSITORY = Path(__file__).parents[2]
-FAKE_SLURM = Path(__file__).with_name("fake_slurm.py")
 PINNED = "9.27.1"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A workflow folder; ``bin`` beside it holds the commands that stand in for SLURM."""
-    binaries = tmp_path / "bin"
-    binaries.mkdir()
-    body = FAKE_SLURM.read_text()
-    for name in ("sbatch", "squeue", "scancel", "sacct"):
-        (binaries / name).write_text(f"#!{sys.executable}\n{body}")
-        (binaries / name).chmod(0o755)
-    workdir = tmp_path / "work"
-    workdir.mkdir()
-    return workdir
-
-
-def command(*arguments: str) -> list[str]:
-    """A Snakemake call with the executor under test."""
-    template = REPOSITORY / "workflow/templates/slurm.sbatch.j2"
-    return [
-        *(sys.executable, "-m", "snakemake", "--executor", "templated", "--templated-system", "slurm"),
-        *("--templated-template", str(template), "--jobs", "10", "--scheduler", "greedy", "--latency-wait", "3"),
-        *("--seconds-between-status-checks", "1", *arguments),
-    ]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """A clean environment in which the stand-ins come first."""
-    return {
-        "PATH": f"{folder.parent / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(folder.parent),
-        "LANG": "C.UTF-8",
-    }
-
-
-def snakemake(folder: Path, snakefile: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a workflow through the executor."""
-    (folder / "Snakefile").write_text(snakefile)
-    return subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env=environment(folder),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-
-
-def calls(folder: Path, name: str) -> list[str]:
-    """Calls of one of the stand-ins."""
-    path = folder.parent / "bin/calls"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [line for line in lines if line.split()[0] == name and "--version" not in line]
+    """A workflow folder beside stand-ins for SLURM's commands."""
+    return make_folder(tmp_path)
 
 
 def test_snakemake_is_the_pinned_one() -> None:
@@ -161,7 +112,7 @@ rule one:
 
 
 def test_one_query_per_poll_and_a_broken_query_is_survived(folder: Path) -> None:
-    (folder.parent / "bin/squeue.broken").write_text("x\nx")
+    set_state(folder, "squeue.broken", "x\nx")
     start = time.monotonic()
     run = snakemake(folder, MANY)
     seconds = time.monotonic() - start
@@ -189,7 +140,7 @@ def test_interrupted_pipeline_leaves_no_job(folder: Path) -> None:
 
 
 def test_held_job_fails_with_its_reason_and_leaves_the_queue(folder: Path) -> None:
-    (folder.parent / "bin/hold").touch()
+    set_state(folder, "hold")
     run = snakemake(folder, 'rule all:\n    output: "x"\n    shell: "touch x"\n')
     assert run.returncode == 1
     assert "held by SLURM (JobHeldUser)" in run.stderr
@@ -197,7 +148,7 @@ def test_held_job_fails_with_its_reason_and_leaves_the_queue(folder: Path) -> No
 
 
 def test_refused_submission_names_the_reason(folder: Path) -> None:
-    (folder.parent / "bin/refuse").touch()
+    set_state(folder, "refuse")
     run = snakemake(folder, 'rule all:\n    output: "x"\n    shell: "touch x"\n')
     assert run.returncode == 1
     assert "Memory specification can not be satisfied" in run.stderr
