@@ -254,11 +254,12 @@ rule one:
 
 # the backend alone: jobs whose log is not where the backend looks for it
 BLIND = """
-import json, time
+import json, time, uuid
 from pathlib import Path
 from snakemake_executor_plugin_templated.backend import Place
 from snakemake_executor_plugin_templated.backend_htcondor import HTCondor
-backend = HTCondor(Place("blind", Path("nowhere.log"), 4.0))
+place = Place(uuid.uuid4().hex, Path("nowhere.log"), 4.0)
+backend = HTCondor(place)
 text = '''
 universe = vanilla
 executable = EXECUTABLE
@@ -278,7 +279,7 @@ while len(ends) < len(jobs) and polls < 60:
     polls += 1
     ends |= backend.poll([job for job in jobs.values() if job not in ends]).outcomes
     time.sleep(0.5)
-again = HTCondor(Place("blind", Path("nowhere.log"))).find(dict.fromkeys([*jobs, "never"]))
+again = HTCondor(place).find(dict.fromkeys([*jobs, "never"]))
 found = {key: [one.id == jobs[key], one.outcome and one.outcome.kind] for key, one in again.items()}
 kinds = {name: ends[job].kind for name, job in jobs.items() if job in ends}
 print(json.dumps({"polls": polls, "ends": kinds, "found": found}))
@@ -304,6 +305,38 @@ def test_without_the_event_log_one_query_per_poll_tells_the_same(cluster: Cluste
     assert set(answer["found"]) == {"good", "bad", "gone", "huge"}
     assert answer["found"]["good"] == [True, "completed"]
     assert all(same for same, _ in answer["found"].values())
+
+
+# the schedd stops once the log shows one job held and one ended
+DEAF = (
+    BLIND.split("jobs = ")[0].replace("nowhere.log", "elsewhere.log")
+    + """
+import os, signal, sys
+from snakemake_executor_plugin_templated import backend_htcondor
+backend_htcondor.REMOVAL_S = 2
+names = {backend.submit(Path("x.sub"), text.replace("EXECUTABLE", path).replace("CPUS", "1"), path): path
+         for path in ("/bin/true", "/no/such")}
+while not all(life.outcome for life in backend._log.by_key.values()) or len(backend._log.by_key) < 2:
+    backend._log.read()
+    time.sleep(0.2)
+schedd = int(sys.argv[1])
+os.kill(schedd, signal.SIGSTOP)
+first = backend.poll(list(names)).outcomes
+os.kill(schedd, signal.SIGCONT)
+second = backend.poll([job for job in names if job not in first]).outcomes
+print(json.dumps([{names[job]: end.kind for job, end in ends.items()} for ends in (first, second)]))
+"""
+)
+
+
+def test_ends_are_reported_while_the_schedd_does_not_answer(cluster: Cluster, schedd: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DEAF, str(schedd)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=cluster.environment, check=False, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [{"/bin/true": "completed"}, {"/no/such": "held"}]
+    wait_for(lambda: cluster.queue() == [], "the held job is removed")
 
 
 def test_requirement_that_is_no_expression_is_refused_by_its_name(

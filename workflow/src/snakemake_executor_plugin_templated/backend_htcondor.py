@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .backend import BackendError, Found, Place, Poll
+from .bindings import check_expressions, guarded
 from .ends import HELD, IDLE, SPOOLING, outcome_of
 from .eventlog import EventLog, Life
 from .outcome import Outcome
@@ -54,9 +55,6 @@ _ATTRIBUTES = [
     "EnteredCurrentStatus",
 ]
 
-# submit commands whose value is a ClassAd expression
-_EXPRESSIONS = ("requirements", "require_gpus", "rank", "periodic_", "on_exit_", "max_job_retirement_time", "my.")
-
 
 class HTCondor:
     """The schedd that the machine's HTCondor configuration names, as one work directory uses it.
@@ -97,9 +95,9 @@ class HTCondor:
 
     def submit(self, path: Path, text: str, key: str) -> str:
         """Submit one job and return its cluster id."""
-        with _bindings(f"HTCondor refused {path}"):
+        with guarded(f"HTCondor refused {path}"):
             description = self._condor.Submit(text)
-            _check_expressions(description, path)
+            check_expressions(description, path)
             # put in here and not in the template, because everything else relies on it
             description["My.SnpointWorkdir"] = f'"{self._place.token}"'
             description["My.SnpointKey"] = f'"{key}"'
@@ -131,27 +129,37 @@ class HTCondor:
         waiting = self._long_waiting(open_ids, lives)
         verdicts: dict[str, Verdict] = {}
         if waiting or not readable or self._silent(open_ids, lives):
-            queue = self._queue(whole=bool(waiting))
-            asked, still_held = self._ask(open_ids, queue)
-            outcomes |= asked
-            held |= still_held
-            idle = [job for job in waiting if job in queue and _never_started(queue[job])]
-            verdicts = self._examine({job: queue[job] for job in idle})
+            with _unless(outcomes):
+                queue = self._queue(whole=bool(waiting))
+                asked, still_held = self._ask(open_ids, queue)
+                outcomes |= asked
+                held |= still_held
+                verdicts = self._examine({job: queue[job] for job in waiting if _never_started(queue.get(job))})
         never = {job: Outcome("never_matched", found.reason) for job, found in verdicts.items() if found.never}
-        waits = {job: found.reason for job, found in verdicts.items() if not found.never}
-        # reported as ended, so they must not be released or matched later and write over their successors
-        self.cancel([*held, *never])
+        outcomes = self._without_queued(outcomes | never, [*held, *never])
         waits = [
-            (job, found.reason) for job, found in verdicts.items() if job not in never and self._first(job, "waits")
+            (job, found.reason) for job, found in verdicts.items() if not found.never and self._first(job, "waits")
         ]
-        return Poll(outcomes | never, [*waits, *self._evictions(lives, outcomes)])
+        return Poll(outcomes, [*waits, *self._evictions(lives, outcomes)])
+
+    def _without_queued(self, outcomes: dict[str, Outcome], queued: Sequence[str]) -> dict[str, Outcome]:
+        """Remove given-up jobs from the queue; those that cannot be removed have not ended yet.
+
+        A job reported as ended must not be released or matched later and write over its successor.
+        """
+        others = {job: outcome for job, outcome in outcomes.items() if job not in queued}
+        with _unless(others):
+            self.cancel(queued)
+            return outcomes
+        return others
 
     def _ask(self, ids: Sequence[str], queue: Mapping[str, Any]) -> tuple[dict[str, Outcome], set[str]]:
         """Ends that the queue and the history know of jobs, and those of them that are held."""
         now = time.monotonic()
         here = {job: queue[job] for job in ids if job in queue}
         vanished = [job for job in ids if job not in queue]
-        ads = here | (self._history_of_ids(vanished) if vanished else {})
+        since = min((self._submitted.get(job, 0.0) for job in vanished), default=0.0)
+        ads = here | self._history([self._keys[job] for job in vanished if job in self._keys], since=since)
         outcomes = {job: outcome for job, ad in ads.items() if (outcome := outcome_of(ad))}
         self._certain |= dict.fromkeys(here, now)
         self._missing = {job: self._missing.get(job, now) for job in vanished if job not in outcomes}
@@ -202,26 +210,21 @@ class HTCondor:
 
     def _queue(self, *, whole: bool = False) -> dict[str, Any]:
         """The work directory's jobs in the queue, by id, with one query."""
-        with _bindings("the HTCondor schedd does not answer"):
+        with guarded("the HTCondor schedd does not answer"):
             self.queries += 1
             ads = self._schedd.query(self._mine, [] if whole else _ATTRIBUTES)
-        return {
-            str(ad["ClusterId"]): ad
-            for ad in ads
-            if self._keys.get(str(ad["ClusterId"]), ad["SnpointKey"]) == ad["SnpointKey"]
-        }
+        by_id = {str(ad["ClusterId"]): ad for ad in ads}
+        return {job: ad for job, ad in by_id.items() if self._keys.get(job, ad["SnpointKey"]) == ad["SnpointKey"]}
 
-    def _history_of_ids(self, ids: Sequence[str]) -> dict[str, Any]:
-        since = min(self._submitted.get(job, 0.0) for job in ids)
-        return self._history("string(ClusterId)", ids, since=since)
-
-    def _history(self, attribute: str, values: Sequence[str], *, since: float = 0.0) -> dict[str, Any]:
-        """Ads of the work directory's ended jobs, by id. The history is read backwards, no further than ``since``."""
-        constraint = f'{self._mine} && stringListMember({attribute}, "{",".join(values)}")'
+    def _history(self, keys: Sequence[str], *, since: float = 0.0) -> dict[str, Any]:
+        """Ads of ended jobs, by id, with one call. The history is read backwards, no further than ``since``."""
+        if not keys:
+            return {}
+        constraint = f'{self._mine} && stringListMember(SnpointKey, "{",".join(keys)}")'
         stop = f"EnteredCurrentStatus < {int(since) - CLOCK_S}" if since else None
-        with _bindings("the HTCondor schedd does not tell its history"):
+        with guarded("the HTCondor schedd does not tell its history"):
             self.queries += 1
-            ads = self._schedd.history(constraint, _ATTRIBUTES, len(values), stop)
+            ads = self._schedd.history(constraint, _ATTRIBUTES, len(keys), stop)
         return {str(ad["ClusterId"]): ad for ad in ads}
 
     def _examine(self, jobs: Mapping[str, Any]) -> dict[str, Verdict]:
@@ -229,7 +232,7 @@ class HTCondor:
         if not jobs:
             return {}
         self._examined |= dict.fromkeys(jobs, time.time())
-        with _bindings("the HTCondor collector does not answer"):
+        with guarded("the HTCondor collector does not answer"):
             return examine_all(jobs, self._condor.Collector(), self._condor.AdType.Slot)
 
     # -- starting again, leaving
@@ -244,7 +247,7 @@ class HTCondor:
             if life and life.outcome and known[key] in (None, life.id):
                 found[key] = Found(key, life.id, life.outcome)
         rest = sorted(known.keys() - found.keys())
-        for job, ad in (self._history("SnpointKey", rest) if rest else {}).items():
+        for job, ad in self._history(rest).items():
             found[ad["SnpointKey"]] = Found(ad["SnpointKey"], job, outcome_of(ad))
         self._keys |= {one.id: one.key for one in found.values()}
         return found
@@ -260,7 +263,7 @@ class HTCondor:
 
     def _remove(self, which: str | list[str]) -> None:
         """Remove jobs in a process of its own: the bindings stop all of Python while a schedd does not answer."""
-        with _bindings("HTCondor does not remove the jobs"):
+        with guarded("HTCondor does not remove the jobs"):
             done = subprocess.run(
                 [sys.executable, "-c", _REMOVE],
                 input=json.dumps(which),
@@ -281,30 +284,14 @@ def _spooling(outcome: Outcome) -> bool:
 
 
 def _never_started(ad: Any) -> bool:
-    return ad.get("JobStatus") == IDLE and not ad.get("NumJobStarts")
-
-
-def _check_expressions(description: Any, path: Path) -> None:
-    """Refuse an expression that is none, by the name of its line."""
-    import classad2
-
-    for name, value in description.items():
-        if not name.lower().startswith(_EXPRESSIONS) or "$(" in value or "$$" in value:
-            continue
-        try:
-            classad2.ExprTree(value)
-        except Exception as error:
-            raise BackendError(
-                f"{path}: {name} = {value} is not a ClassAd expression: look at brackets, quotes and operators"
-            ) from error
+    return ad is not None and ad.get("JobStatus") == IDLE and not ad.get("NumJobStarts")
 
 
 @contextmanager
-def _bindings(what: str) -> Iterator[None]:
-    """The bindings raise several unrelated classes; the executor knows one."""
+def _unless(known: Mapping[str, Outcome]) -> Iterator[None]:
+    """Pass over that the batch system does not answer, if something is known to report; else the caller hears of it."""
     try:
         yield
     except BackendError:
-        raise
-    except Exception as error:
-        raise BackendError(f"{what}: {' '.join(str(error).split())}") from error
+        if not known:
+            raise
