@@ -240,6 +240,7 @@ def test_a_driver_killed_while_it_submits_leaves_a_job_of_unknown_number(workpla
             "job 17 out of memory: 3.1 GB of 3 GB used, attempt 1; see LOG",
         ),
         ({"kind": "never_matched", "reason": "no GPU"}, "failed", "job 17 never matched: no GPU, attempt 1; see LOG"),
+        ({"kind": "removed", "reason": "removed by me"}, "failed", "job 17: removed by me, attempt 1; see LOG"),
         (
             {"kind": "held", "reason": "code 6/2: Failed to execute"},
             "held",

@@ -126,7 +126,8 @@ def _ended(entry: Entry, record: Mapping[str, Any] | None) -> Words | None:
     job = f"job {entry.id}" if entry.id else "not submitted"
     if kind == "held":
         return "held", f"{reason or 'no reason given'}; {job} was removed from the queue"
-    words = " ".join(filter(None, [job, kind.replace("_", " ") if kind != "failed" else ""]))
+    said = kind.replace("_", " ")
+    words = job if kind == "failed" or reason.startswith(said) else f"{job} {said}"
     return "failed", f"{words}: {reason}" if reason else words
 
 
