@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .outcome import Outcome, ended
+from .outcome import Kind, Outcome, ended
 
 # JobStatus of the job ClassAd
 IDLE, REMOVED, COMPLETED, HELD = 1, 3, 4, 5
@@ -28,7 +28,7 @@ _BY_SOMEBODY = re.compile(r"condor_rm|\(by user ")
 def hold(code: int, subcode: int, reason: str, node: str = "") -> Outcome:
     """Outcome of a job that HTCondor or somebody put on hold."""
     policy = code in (JOB_POLICY, SITE_POLICY)
-    kind = "held"
+    kind: Kind = "held"
     if code == MEMORY_CODE or (policy and (subcode == MEMORY_SUBCODE or _MEMORY.search(reason))):
         kind = "out_of_memory"
     elif code in TIME_CODES or (code == JOB_POLICY and subcode == TIME_SUBCODE) or (policy and _TIME.search(reason)):
@@ -38,7 +38,7 @@ def hold(code: int, subcode: int, reason: str, node: str = "") -> Outcome:
 
 def removal(reason: str, node: str = "") -> Outcome:
     """Outcome of a job that left the queue without having ended: by somebody, or by a policy that says why."""
-    kind = "removed"
+    kind: Kind = "removed"
     if not _BY_SOMEBODY.search(reason):
         if _MEMORY.search(reason):
             kind = "out_of_memory"

@@ -96,7 +96,7 @@ def examine_all(jobs: Mapping[str, Any], collector: Any, slot_type: Any) -> dict
         Its word for slots.
     """
     on_gpu = {job for job, ad in jobs.items() if "RequestGPUs" in ad and ad.eval("RequestGPUs")}
-    verdicts = {}
+    verdicts: dict[str, Verdict] = {}
     for group in (on_gpu, jobs.keys() - on_gpu):
         if not group:
             continue
