@@ -343,6 +343,7 @@ def test_on_slurm_it_is_named_as_slurm_names_it(job: Callable[..., Job]) -> None
     ("visible", "expected"),
     [
         ("", []),
+        ("10000", []),
         ("1", ["GPU 1: NVIDIA T4 (UUID: GPU-bbbb-2)"]),
         ("GPU-aaaa", ["GPU 0: NVIDIA A100 (UUID: GPU-aaaa-1)"]),
         ("GPU-none-of-these", ["GPU-none-of-these"]),

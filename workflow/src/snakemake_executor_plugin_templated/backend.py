@@ -57,10 +57,12 @@ class Backend(Protocol):
     """A batch system, as one work directory uses it. Every method may raise BackendError."""
 
     send_credential: bool
-    removal_command: str
-    """What a user types to remove all jobs of the work directory."""
     queries: int
     """How many times the batch system was asked about jobs."""
+
+    @property
+    def removal_command(self) -> str:
+        """What a user types to remove all jobs of the work directory."""
 
     def submit(self, path: Path, text: str, key: str) -> str:
         """Submit the rendered ``text`` (also in the file ``path``) and return the job's id.

@@ -239,14 +239,15 @@ class HTCondor:
 
     def find(self, known: Mapping[str, str | None]) -> Mapping[str, Found]:
         """Jobs in the queue, and the ends of known ones: from the log, then from the history."""
-        self._log.read()
+        readable = self._log.read()
         self._keys |= {job: key for key, job in known.items() if job}
         found = {ad["SnpointKey"]: Found(ad["SnpointKey"], job) for job, ad in self._queue().items()}
         for key in known.keys() - found.keys():
             life = self._log.by_key.get(key)
             if life and life.outcome and known[key] in (None, life.id):
                 found[key] = Found(key, life.id, life.outcome)
-        rest = sorted(known.keys() - found.keys())
+        # what was never submitted is in no log either; looking for it would read the whole history
+        rest = sorted(key for key in known.keys() - found.keys() if known[key] or not readable)
         for job, ad in self._history(rest).items():
             found[ad["SnpointKey"]] = Found(ad["SnpointKey"], job, outcome_of(ad))
         self._keys |= {one.id: one.key for one in found.values()}

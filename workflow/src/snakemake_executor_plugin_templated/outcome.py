@@ -79,7 +79,11 @@ def refined(outcome: Outcome, record: Mapping[str, Any]) -> Outcome:
     """What the batch system says, and what the job has written down about itself (`payload.read_record`), together."""
     if record.get("state") != "ended":
         return outcome
-    outcome = replace(outcome, node=outcome.node or str(record.get("node") or ""))
+    node = outcome.node or str(record.get("node") or "")
+    outcome = replace(outcome, node=node)
+    if outcome.kind == "vanished":
+        # the batch system has forgotten it, the job has not
+        outcome = ended(record.get("exit_code") or 0, record.get("signal") or 0, node)
     if outcome.kind != "failed":
         return outcome
     if record.get("cause") == "time limit" and outcome.exit_code != CHECKPOINTED:

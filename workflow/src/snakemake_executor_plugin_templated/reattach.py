@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from pathlib import Path
 from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
@@ -14,7 +13,7 @@ from snpoint import lock
 from snpoint.journal import Entry, Journal
 
 from .backend import Backend, BackendError, Found
-from .outcome import Outcome, ended
+from .outcome import Outcome, refined
 from .payload import read_record
 
 GONE_WITHIN_S = 90.0
@@ -104,13 +103,10 @@ class Reattachment:
 
     def _outcome(self, entry: Entry) -> Outcome:
         found = self._found.get(entry.key)
-        if found is not None and found.outcome is not None and found.outcome.kind != "vanished":
-            return found.outcome
-        # the batch system has forgotten it; the job itself has written down how it ended
-        record = read_record(Path(entry.record)) if entry.record else None
-        if record and record.get("state") == "ended":
-            return ended(record.get("exit_code") or 0, record.get("signal") or 0, str(record.get("node") or ""))
-        return Outcome("vanished", "neither in the queue nor remembered by the batch system")
+        if found is not None and found.outcome is not None:
+            return refined(found.outcome, read_record(entry.record) or {})
+        vanished = Outcome("vanished", "neither in the queue nor remembered by the batch system")
+        return refined(vanished, read_record(entry.record) or {})
 
     def _remove(self, entry: Entry) -> None:
         """Remove an outdated job and wait until it is gone: it must not write over its successor's results."""

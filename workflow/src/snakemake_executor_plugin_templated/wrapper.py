@@ -103,8 +103,8 @@ def wrapper_text(
         # batch systems start jobs with an almost empty environment
         'export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}" LANG="${LANG:-C.UTF-8}"',
         'scratch="${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}}"',
-        # the home folder may be small, slow or not writable on a worker: caches go to the scratch folder
-        'export TMPDIR="$scratch" XDG_CACHE_HOME="$scratch/cache-$(id -u)"',
+        # the home folder may be small, slow or not writable on a worker, or not named: caches go to the scratch folder
+        'export TMPDIR="$scratch" XDG_CACHE_HOME="$scratch/cache-$(id -u)" HOME="${HOME:-$scratch}"',
         *_setup(setup),
         f'export PATH={shlex.quote(str(bin_folder))}:"$PATH"',
         *(f"export {name}={shlex.quote(value)}" for name, value in exports.items()),

@@ -197,7 +197,7 @@ def _machine() -> dict[str, Any]:
 
 def _gpus() -> list[str]:
     """Models of the GPUs, as the driver lists them; nothing of CUDA is touched for that."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1", "10000"):  # the last is HTCondor's
         return []
     lines = [
         line

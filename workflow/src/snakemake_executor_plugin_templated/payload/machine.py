@@ -32,8 +32,8 @@ def facts() -> dict[str, Any]:
 def gpus() -> list[str]:
     """The GPUs this job may use: by name where the driver tells, else as CUDA_VISIBLE_DEVICES has them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    # "none" and the like are how batch systems say that there is none
-    if visible is not None and visible.strip().lower() in ("", "-1", "none", "void", "nodevfiles"):
+    # "none" and the like, and HTCondor's 10000, are how batch systems say that there is none
+    if visible is not None and visible.strip().lower() in ("", "-1", "10000", "none", "void", "nodevfiles"):
         return []
     wanted = [part.strip() for part in visible.split(",")] if visible else None
     listed = _nvidia_smi()
