@@ -14,6 +14,14 @@ class BackendError(Exception):
     """The batch system refused something or could not be asked."""
 
 
+class BusyError(BackendError):
+    """A submission was refused for now (a limit on queued jobs, no answer) and is certainly not in the queue."""
+
+
+class UnclearError(BackendError):
+    """A submission was not answered, and the batch system cannot be asked whether it is in the queue."""
+
+
 @dataclass(frozen=True)
 class Place:
     """The work directory whose jobs a backend looks after.
@@ -26,11 +34,15 @@ class Place:
         HTCondor: the one user log of the work directory.
     unmatched_after_s : float
         A job that waits longer is looked at: is there any machine that could run it?
+    queue : str
+        HTCondor: name of the schedd that has jobs of the work directory, which is then used for everything; empty: the
+        one that the machine's configuration names. A login node may name another one tomorrow.
     """
 
     token: str
     event_log: Path
     unmatched_after_s: float = 1800.0
+    queue: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,13 +73,27 @@ class Backend(Protocol):
     """How many times the batch system was asked about jobs."""
 
     @property
+    def queue_name(self) -> str:
+        """Name of the schedd or cluster that takes the submissions."""
+
+    @property
     def removal_command(self) -> str:
         """What a user types to remove all jobs of the work directory."""
 
     def submit(self, path: Path, text: str, key: str) -> str:
         """Submit the rendered ``text`` (also in the file ``path``) and return the job's id.
 
-        The job carries the work directory's token and ``key``, unique to this submission.
+        The job carries the work directory's token and ``key``, unique to this submission. Where no answer comes, the
+        job is looked for by its key.
+
+        Raises
+        ------
+        BusyError
+            Not now; trying later may help.
+        UnclearError
+            Nobody knows whether the job is in the queue.
+        BackendError
+            Refused for good.
         """
 
     def poll(self, ids: Sequence[str]) -> Poll:
