@@ -46,6 +46,24 @@ def test_token_stays_and_differs_between_folders(tmp_path: Path) -> None:
     assert first.token != second.token
 
 
+@pytest.mark.parametrize("content", ["", "\n", "0123", "x" * 16])
+def test_token_that_others_might_share_is_refused(journal: Journal, content: str) -> None:
+    journal.folder.mkdir()
+    (journal.folder / "token").write_text(content)
+    with pytest.raises(DataError, match="token: not a token"):
+        assert journal.token
+
+
+def test_line_cut_anywhere_is_passed_over(journal: Journal) -> None:
+    journal.intend(entry("k1"))
+    first = journal.path.stat().st_size
+    journal.ended("k1", {"kind": "held", "reason": "für später: 測試"})
+    content = journal.path.read_bytes()
+    for cut in range(first, len(content)):
+        journal.path.write_bytes(content[:cut])
+        assert Journal(journal.folder).entries["k1"].open
+
+
 def test_half_a_line_is_passed_over_and_what_follows_is_read(journal: Journal) -> None:
     journal.intend(entry("k1"))
     with journal.path.open("a") as stream:

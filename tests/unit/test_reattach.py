@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_executor_plugin_templated.backend import BackendError, Found
 from snakemake_executor_plugin_templated.outcome import Outcome, ended
-from snakemake_executor_plugin_templated.reattach import Reattachment, driver
+from snakemake_executor_plugin_templated.reattach import Reattachment, driver, left_behind, queue_of
 from snpoint.journal import Entry, Journal
 
 LOG = logging.getLogger(__name__)
@@ -53,8 +54,8 @@ def submit(journal: Journal, key: str, job: str | None = "17", **more: str) -> N
         journal.submitted(key, job)
 
 
-def again(journal: Journal, queue: Queue) -> Reattachment:
-    return Reattachment(Journal(journal.folder), queue, "slurm", LOG)  # type: ignore[arg-type]
+def again(journal: Journal, queue: Queue, wanted: Sequence[str] = ("out/a",)) -> Reattachment:
+    return Reattachment(Journal(journal.folder), queue, "slurm", wanted, LOG)  # type: ignore[arg-type]
 
 
 def test_job_in_the_queue_is_waited_for(journal: Journal) -> None:
@@ -100,10 +101,34 @@ def test_forgotten_job_is_known_by_what_it_wrote_down_itself(journal: Journal) -
     assert found[1] == ended(0, node="n1")
 
 
-def test_forgotten_job_that_did_not_write_its_end_is_submitted_again(journal: Journal) -> None:
-    record = {"format_version": 1, "state": "running", "node": "n1"}
+def running(journal: Journal, *, minutes_ago: float) -> None:
+    """The record of a job at work, with a heartbeat."""
+    beat = (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat(timespec="seconds")
+    record = {"format_version": 1, "state": "running", "node": "n1", "job_id": "17.0", "heartbeat": beat}
     (journal.folder / "r.json").write_text(json.dumps(record))
+
+
+def test_forgotten_job_without_a_sign_of_life_is_submitted_again(journal: Journal) -> None:
+    running(journal, minutes_ago=60)
     assert again(journal, Queue()).take("out/a", "same") is None
+    assert Journal(journal.folder).open_entries() == []
+
+
+def test_job_that_only_its_own_record_knows_is_not_submitted_twice(journal: Journal) -> None:
+    """Another login node, another schedd."""
+    running(journal, minutes_ago=1)
+    taken = again(journal, Queue())
+    with pytest.raises(BackendError, match=r"job 17 \(a\) is at work on n1"):
+        taken.take("out/a", "same")
+    assert len(Journal(journal.folder).open_entries()) == 1
+
+
+def test_jobs_of_two_queues_are_named(journal: Journal) -> None:
+    submit(journal, "k2", "18", target="out/b", queue="bigbird2")
+    assert queue_of(left_behind(journal, "slurm")) == "bigbird2"
+    submit(journal, "k3", "19", target="out/c", queue="bigbird3")
+    with pytest.raises(WorkflowError, match="bigbird2 and bigbird3"):
+        queue_of(left_behind(journal, "slurm"))
 
 
 def test_id_that_a_crash_kept_from_being_written_is_found_by_the_key(tmp_path: Path) -> None:
@@ -113,6 +138,18 @@ def test_id_that_a_crash_kept_from_being_written_is_found_by_the_key(tmp_path: P
     assert found is not None
     assert found[0].id == "99"
     assert Journal(tmp_path).entries["k1"].id == "99"
+
+
+def test_id_that_only_the_job_itself_has_written_down_is_found(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    submit(journal, "k1", job=None)
+    record = {"format_version": 1, "state": "ended", "exit_code": 0, "job_id": "99.0", "node": "n1"}
+    (tmp_path / "r.json").write_text(json.dumps(record))
+    found = again(journal, Queue()).take("out/a", "same")
+    assert found is not None
+    assert found[0].id == "99"
+    assert found[1] is not None
+    assert found[1].ok
 
 
 def test_intent_that_was_never_carried_out_is_closed(tmp_path: Path) -> None:
@@ -131,11 +168,16 @@ def test_jobs_of_a_pipeline_that_is_still_there_are_its_own(tmp_path: Path) -> N
     assert len(Journal(tmp_path).open_entries()) == 1
 
 
-def test_what_nobody_asked_for_is_named(journal: Journal) -> None:
+def test_what_the_run_will_want_is_its_own_and_other_jobs_are_left_alone(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
     submit(journal, "k2", "18", target="out/b")
-    taken = again(journal, Queue(Found("k1", "17"), Found("k2", "18")))
+    submit(journal, "k3", "19", target="out/c")
+    queue = Queue(Found("k1", "17"), Found("k2", "18"), Found("k3", "19"))
+    taken = again(journal, queue, wanted=["out/a", "out/b"])
     taken.take("out/a", "same")
     assert [entry.id for entry in taken.left()] == ["18"]
+    assert "left there: a (19)" in caplog.text
 
 
 def test_nothing_is_asked_where_nothing_is_open(tmp_path: Path) -> None:

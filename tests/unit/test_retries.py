@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from snakemake_executor_plugin_templated.outcome import Outcome, ended
+from snakemake_executor_plugin_templated.outcome import Outcome, ended, refined
 from snakemake_executor_plugin_templated.retries import (
     decide,
     excluded_nodes,
@@ -74,11 +75,14 @@ def test_checkpointed_job_goes_on_without_using_up_anything_but_segments() -> No
 
 
 def test_broken_machine_is_left_out_when_it_shows_at_once() -> None:
-    broken = ended(69, node="gpu07")
-    assert again(broken, seconds=12.0)
-    assert "gpu07" in decide(broken, past(broken), seconds=12.0).why
-    assert not again(broken, seconds=3600.0)
-    assert not again(*[broken] * 4, seconds=1.0)
+    broken = replace(ended(69, node="gpu07"), seconds=12.0)
+    late = replace(broken, seconds=3600.0)
+    assert again(broken)
+    assert again(ended(69, node="gpu07")), "nobody knows how long it ran"
+    assert "gpu07" in decide(broken, past(broken)).why
+    assert not again(late)
+    assert not again(*[broken] * 4)
+    assert excluded_nodes(past(late)) == ()
     assert excluded_nodes(past(broken, ended(69, node="gpu08"), ended(78, node="gpu09"))) == ("gpu07", "gpu08")
     assert excluded_nodes(past(broken, hours_ago=30)) == ()
 
@@ -127,3 +131,28 @@ def test_outcome_survives_the_journal() -> None:
     end = Outcome("held", "why", hold_code=34, hold_subcode=0, node="b7")
     content: Mapping[str, Any] = end.as_json() | {"later": 1}
     assert Outcome.from_json(content) == end
+
+
+def test_killed_command_of_a_surviving_supervisor_had_no_memory() -> None:
+    """The kernel takes the process that holds the most; whoever kills a job on purpose kills all of it."""
+    record = {"state": "ended", "cause": "", "seconds": 9.0}
+    killed = Outcome("failed", "killed by signal 9", signal=9)
+    assert refined(killed, record).kind == "out_of_memory"
+    assert refined(ended(137), record).kind == "out_of_memory"
+    assert refined(killed, record | {"cause": "no progress"}).kind == "failed"
+    assert refined(Outcome("failed", signal=11), record).kind == "failed"
+    assert refined(killed, {"state": "running"}).kind == "failed"
+
+
+def test_time_limit_is_known_by_the_record_unless_the_state_was_saved() -> None:
+    record = {"state": "ended", "cause": "time limit", "seconds": 3540.0}
+    assert refined(Outcome("failed", signal=15), record).kind == "out_of_time"
+    assert refined(ended(75), record).exit_code == 75
+    assert refined(ended(75), record).kind == "failed"
+
+
+def test_forgotten_job_ended_as_it_says_itself() -> None:
+    lost = Outcome("vanished", "lost")
+    assert refined(lost, {"state": "ended", "exit_code": 0, "node": "n1"}).ok
+    assert refined(lost, {"state": "ended", "exit_code": 78}).exit_code == 78
+    assert refined(lost, {"state": "running"}) == lost

@@ -10,6 +10,7 @@ Every submission is in the journal (`snpoint.journal`), so that a pipeline that 
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -24,20 +25,19 @@ from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from snpoint import lock
 from snpoint.errors import SnpointError
-from snpoint.journal import FOLDER, Entry, Journal, new_key
+from snpoint.journal import FOLDER, Entry, Journal
 from snpoint.site import load_site, load_user
 
 from . import interrupts
-from .backend import Backend, BackendError, Place
-from .messages import error_message
-from .outcome import Outcome, refined
-from .payload import read_record
-from .reattach import Reattachment, driver
-from .retries import SEGMENTS, Decision, decide, for_a_reason_of_its_own
+from .backend import Backend, BackendError, BusyError, Place, UnclearError
+from .ending import Ends, veto
+from .outcome import Outcome
+from .patience import Patience
+from .reattach import Reattachment, left_behind, queue_of
+from .retries import excluded_nodes, for_a_reason_of_its_own
 from .submission import (
     Submissions,
     guard_digest,
-    job_name,
     refuse_folder,
     refuse_unsupported,
     target_of,
@@ -56,6 +56,7 @@ class Executor(RemoteExecutor):
         self._submitted: dict[str, SubmittedJobInfo] = {}
         self._guard = threading.Lock()
         self._polls = 0
+        self._leaving = False
         super().__init__(workflow, logger)
 
     def __post_init__(self) -> None:
@@ -72,17 +73,24 @@ class Executor(RemoteExecutor):
             for job in jobs:
                 refuse_unsupported(job)
             self._journal = Journal()
-            place = Place(self._journal.token, workdir / FOLDER / "events.log", site.unmatched_after_min * 60)
-            self._backend: Backend = make_backend(self._system, place)
+            self._backend = self._make_backend(site.unmatched_after_min * 60)
             self._submissions = Submissions(
                 self._system, template, site, user, workdir, send_credential=self._backend.send_credential
             )
+            self._ends = Ends(self._journal, self._submissions.ceiling_mb)
             self._check_requests(jobs)
             self._submissions.tidy(self._journal)
             lock.claim()
-            self._reattachment = Reattachment(self._journal, self._backend, self._system, self.logger)
+            wanted = {target_of(job) for job in jobs}
+            self._reattachment = Reattachment(self._journal, self._backend, self._system, wanted, self.logger)
         except (SnpointError, BackendError, ImportError) as error:
             raise WorkflowError(f"--templated-system {self._system}: {error}") from error
+
+    def _make_backend(self, unmatched_after_s: float) -> Backend:
+        """The batch system: the very queue that has jobs of this folder, where there are any."""
+        log = Path.cwd() / FOLDER / "events.log"
+        queue = queue_of(left_behind(self._journal, self._system))
+        return make_backend(self._system, Place(self._journal.token, log, unmatched_after_s, queue))
 
     def _check_requests(self, jobs: Sequence[Job]) -> None:
         """Refuse what the site never gives before anything is submitted; say once per rule where memory buys cores."""
@@ -109,16 +117,16 @@ class Executor(RemoteExecutor):
             refuse_unsupported(job)
             digest = work_digest(job)
             left = self._reattachment.take(target_of(job), digest)
-            if left is not None:
-                self._take_up(info, *left)
+            if left is not None and self._take_up(info, *left):
                 return
             self._refuse_repetition(job, digest)
             # makes output and log folders and removes stale outputs, which Snakemake leaves to the job
             self.workflow.async_run(job.prepare())
             entry = self._submit(job, info)
         except (WorkflowError, RuleException, SnpointError, BackendError, OSError) as error:
-            _veto(job)
-            self.report_job_error(info, msg=f"not submitted: {error}")
+            veto(job)
+            unclear = isinstance(error, UnclearError)
+            self.report_job_error(info, msg=f"{'not known whether ' if unclear else 'not '}submitted: {error}")
             return
         self.logger.info(f"Job {job.jobid} ({entry.name}) submitted to {self._system}: {info.external_jobid}")
         self.report_job_submission(info)
@@ -126,44 +134,36 @@ class Executor(RemoteExecutor):
     def _submit(self, job: Job, info: SubmittedJobInfo) -> Entry:
         past = self._journal.of(target_of(job))
         files = self._submissions.files(job)
-        fields = self._submissions.fields(job, files, past)
+        fields = self._submissions.fields(job, files, past, excluded_nodes(self._journal.entries.values()))
         text, copy = self._submissions.write(job, files, fields)
-        digest = work_digest(job)
-        request = job.resources.get("mem_mb") or 0
-        entry = Entry(
-            key=new_key(),
-            target=target_of(job),
-            name=job_name(job),
-            system=self._system,
-            digest=digest,
-            guard=guard_digest(digest),
-            request_mb=request,
-            mem_mb=fields.mem_mb,
-            max_segments=fields.max_segments,
-            submit=copy or str(files.submit),
-            stdout=str(files.stdout),
-            record=str(files.record),
-            log=str(next(iter(job.log), "")),
-            driver=driver(),
-        )
-        with interrupts.deferred():
-            self._journal.intend(entry)
-            try:
-                info.external_jobid = self._backend.submit(files.submit, text, entry.key)
-            except BackendError as error:
-                self._journal.ended(entry.key, Outcome("removed", f"not submitted: {error}").as_json())
-                raise
-            self._journal.submitted(entry.key, info.external_jobid)
-            self._follow(info, entry)
-        return entry
+        patience = Patience(self.logger, self._system)
+        while True:
+            entry = self._submissions.entry(job, files, fields, copy, self._backend.queue_name)
+            with interrupts.deferred():
+                self._journal.intend(entry)
+                try:
+                    info.external_jobid = self._backend.submit(files.submit, text, entry.key)
+                except UnclearError:
+                    raise  # the intent stays open: a restart looks for the job
+                except BackendError as error:
+                    self._journal.ended(entry.key, Outcome("removed", f"not submitted: {error}").as_json())
+                    if not isinstance(error, BusyError):
+                        raise
+                    busy = error
+                else:
+                    # first, so that Ctrl-C removes it even if the journal cannot be written
+                    self._follow(info, entry)
+                    self._journal.submitted(entry.key, info.external_jobid)
+                    return entry
+            patience.wait(busy, others=bool(self._submitted))
 
     def _follow(self, info: SubmittedJobInfo, entry: Entry) -> None:
         info.aux = {"key": entry.key}
         with self._guard:
-            self._submitted[info.external_jobid] = info
+            self._submitted[str(info.external_jobid)] = info
 
-    def _take_up(self, info: SubmittedJobInfo, entry: Entry, outcome: Outcome | None) -> None:
-        """Wait for a job of an earlier pipeline, or report what became of it meanwhile."""
+    def _take_up(self, info: SubmittedJobInfo, entry: Entry, outcome: Outcome | None) -> bool:
+        """Wait for a job of an earlier pipeline, or report what became of it. False if it has to be done again."""
         info.external_jobid = entry.id
         info.aux = {"key": entry.key}
         what = f"Job {info.job.jobid} ({entry.name})"
@@ -171,9 +171,23 @@ class Executor(RemoteExecutor):
             self.logger.info(f"{what} is in the queue of {self._system} since {entry.intended}: {entry.id}")
             self._follow(info, entry)
             self.report_job_submission(info)
-            return
+            return True
         self.logger.info(f"{what} has ended while nobody looked: {self._system} {entry.id}")
+        if outcome.ok and not self._outputs_appear(info.job):
+            self.logger.info(f"{what}: its results are gone, so it is done again.")
+            self._journal.ended(entry.key, outcome.as_json())
+            return False
         self._report(info, outcome)
+        return True
+
+    def _outputs_appear(self, job: Job) -> bool:
+        """Whether all outputs are there, or become visible within the time that the file system is given for that."""
+        deadline = time.monotonic() + self.workflow.execution_settings.latency_wait
+        while not all(os.path.lexists(str(path)) for path in job.output):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(1)
+        return True
 
     def _refuse_repetition(self, job: Job, digest: str) -> None:
         """Refuse to do once more what must end the same way."""
@@ -206,49 +220,33 @@ class Executor(RemoteExecutor):
         except Exception as error:  # noqa: BLE001  # whatever it is: raised here, it would leave the jobs to themselves
             self.logger.warning(f"{self._system} could not be asked about the jobs, next try follows: {error}")
         for job, info in by_id.items():
-            if job in outcomes:
-                self._report(info, outcomes[job])
-            else:
+            if job not in outcomes or self._leaving or not self._reported(info, outcomes[job]):
                 yield info
+
+    def _reported(self, info: SubmittedJobInfo, outcome: Outcome) -> bool:
+        """Report an end. False if it cannot be written down (a lost ticket, a full disk): the next poll tries again."""
+        try:
+            self._report(info, outcome)
+        except (SnpointError, OSError) as error:
+            self.logger.warning(f"the end of job {info.external_jobid} cannot be recorded, next try follows: {error}")
+            return False
+        return True
 
     def _report(self, info: SubmittedJobInfo, outcome: Outcome) -> None:
         """Write an end down, decide what follows from it, tell Snakemake."""
+        job = info.job
+        logs = [Path(str(log)) for log in job.log]
+        end = self._ends.settle(info.aux["key"], outcome, logs)
         with self._guard:
             self._submitted.pop(str(info.external_jobid), None)
-        job, entry = info.job, self._journal.entries[info.aux["key"]]
-        record = read_record(Path(entry.record)) or {}
-        outcome = refined(outcome, record)
-        self._journal.ended(entry.key, outcome.as_json())
-        if outcome.ok:
-            _veto(job)  # an output that is missing after all is no reason for another try
-            self.report_job_success(info)
-            return
-        past = self._journal.of(entry.target)
-        decision = self._decide(outcome, past, record.get("seconds"))
-        if decision.again:
+        if end.again:
             job.attempt = 1
         else:
-            _veto(job)
-        logs = [Path(str(log)) for log in job.log] + [Path(entry.stdout)]
-        message = error_message(
-            outcome,
-            decided=decision.why,
-            again=decision.again,
-            submit=entry.submit,
-            logs=logs,
-            attempt=len(past),
-        )
-        self.report_job_error(info, msg=message, aux_logs=[entry.stdout])
-
-    def _decide(self, outcome: Outcome, past: Sequence[Entry], seconds: float | None) -> Decision:
-        ceiling = self._submissions.site.ceiling.memory_gb
-        return decide(
-            outcome,
-            past,
-            ceiling_mb=None if ceiling is None else round(ceiling * 1000),
-            max_segments=past[-1].max_segments or SEGMENTS,
-            seconds=seconds,
-        )
+            veto(job)  # of a success, too: an output that is missing after all is no reason for another try
+        if end.outcome.ok:
+            self.report_job_success(info)
+        else:
+            self.report_job_error(info, msg=end.message, aux_logs=[end.stdout])
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         """Show the message as it is; the parent would add a hint at logs whose end it already carries."""
@@ -267,8 +265,13 @@ class Executor(RemoteExecutor):
     # -- end
 
     def shutdown(self) -> None:
-        """Stop polling; say how often the batch system was asked."""
+        """Stop polling; say what goes on, and how often the batch system was asked."""
         super().shutdown()
+        if self._submitted:
+            self.logger.error(
+                f"{len(self._submitted)} jobs go on in the queue of {self._system}. Start again and they are taken up;"
+                f" to remove them: {self._backend.removal_command}"
+            )
         self.logger.debug(f"{self._system}: {self._polls} polls, {self._backend.queries} queries")
 
     def cancel(self) -> None:
@@ -278,13 +281,9 @@ class Executor(RemoteExecutor):
         jobs go on, and the next call waits for them.
         """
         if not isinstance(sys.exception(), KeyboardInterrupt | SystemExit):
-            if self._submitted:
-                self.logger.error(
-                    f"Snakemake has to stop; {len(self._submitted)} jobs go on in the queue of {self._system}. Mend the"
-                    " cause and start again: they are found."
-                )
             self.shutdown()
             return
+        self._leaving = True
         command = self._backend.removal_command
         with interrupts.leaving_at_once(f"Left at once. To remove the jobs: {command}; then: snpoint unlock"):
             # in a thread of its own: a schedd that does not answer must not keep the second Ctrl-C from being heard
@@ -307,9 +306,11 @@ class Executor(RemoteExecutor):
                 f"{self._system} did not remove the jobs: {error}; remove them by hand: {self._backend.removal_command}"
             )
             return
+        with self._guard:
+            self._submitted.clear()
+        self.logger.info(f"Removed {len(ids)} jobs from {self._system}.")
         for key in ids:
             self._journal.ended(key, Outcome("removed", "by the pipeline, which was interrupted").as_json())
-        self.logger.info(f"Removed {len(ids)} jobs from {self._system}.")
 
     def cancel_jobs(self, active_jobs: Sequence[SubmittedJobInfo]) -> None:
         """Remove jobs from the queue with one call."""
@@ -326,8 +327,3 @@ def make_backend(system: str, place: Place) -> Backend:
     from .backend_slurm import Slurm
 
     return Slurm(place)
-
-
-def _veto(job: Job) -> None:
-    """Keep Snakemake from trying a job again by itself."""
-    job.attempt = job.restart_times + 1

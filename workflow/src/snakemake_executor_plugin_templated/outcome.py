@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
@@ -40,6 +41,8 @@ class Outcome:
         HTCondor's HoldReasonCode and HoldReasonSubCode.
     node : str
         Machine it ran on, as the batch system names it, or empty.
+    seconds : float, optional
+        How long it ran, where the job itself has written that down.
     """
 
     kind: Kind
@@ -49,6 +52,7 @@ class Outcome:
     hold_code: int | None = None
     hold_subcode: int | None = None
     node: str = ""
+    seconds: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -66,10 +70,10 @@ class Outcome:
         return cls(**{key: value for key, value in content.items() if key in known})
 
 
-def ended(exit_code: int, signal: int = 0, node: str = "") -> Outcome:
+def ended(exit_code: int, by_signal: int = 0, node: str = "") -> Outcome:
     """Outcome of a command that ended with an exit code, or by a signal if that is not 0."""
-    if signal:
-        return Outcome("failed", f"killed by signal {signal}", signal=signal, node=node)
+    if by_signal:
+        return Outcome("failed", f"killed by signal {by_signal}", signal=by_signal, node=node)
     if exit_code:
         return Outcome("failed", f"exit code {exit_code}", exit_code=exit_code, node=node)
     return Outcome("completed", exit_code=0, node=node)
@@ -80,15 +84,17 @@ def refined(outcome: Outcome, record: Mapping[str, Any]) -> Outcome:
     if record.get("state") != "ended":
         return outcome
     node = outcome.node or str(record.get("node") or "")
-    outcome = replace(outcome, node=node)
     if outcome.kind == "vanished":
         # the batch system has forgotten it, the job has not
-        outcome = ended(record.get("exit_code") or 0, record.get("signal") or 0, node)
+        outcome = ended(record.get("exit_code") or 0, record.get("signal") or 0)
+    outcome = replace(outcome, node=node, seconds=record.get("seconds"))
     if outcome.kind != "failed":
         return outcome
     if record.get("cause") == "time limit" and outcome.exit_code != CHECKPOINTED:
         limit = f"the run-time limit was near: ended after {record.get('seconds', 0):.0f} s"
         return replace(outcome, kind="out_of_time", reason=f"{limit} ({outcome.reason})")
-    if outcome.exit_code == OUT_OF_MEMORY:
+    # the supervisor has survived the command: so the kernel took the process that held the most memory
+    killed = outcome.signal == signal.SIGKILL and not record.get("cause")
+    if outcome.exit_code == OUT_OF_MEMORY or killed:
         return replace(outcome, kind="out_of_memory", reason=f"no memory left ({outcome.reason})")
     return outcome

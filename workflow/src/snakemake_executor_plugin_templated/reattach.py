@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
@@ -18,11 +20,49 @@ from .payload import read_record
 
 GONE_WITHIN_S = 90.0
 
+ALIVE_WITHIN_S = 900.0
+"""A job writes its record every few minutes; with a younger one it is at work, whatever the batch system says."""
+
+
+def left_behind(journal: Journal, system: str) -> list[Entry]:
+    """Submissions to a batch system whose end nobody has acted upon, and whose pipeline is gone."""
+    return [entry for entry in journal.open_entries() if entry.system == system and not _at_work(entry)]
+
+
+def queue_of(entries: Collection[Entry]) -> str:
+    """Name of the queue that has the jobs.
+
+    Raises
+    ------
+    WorkflowError
+        Several have.
+    """
+    queues = sorted({entry.queue for entry in entries if entry.queue})
+    if len(queues) > 1:
+        raise WorkflowError(
+            f"jobs of this folder are in the queues of {' and '.join(queues)}: remove those of all but one, or let them"
+            " end"
+        )
+    return queues[0] if queues else ""
+
 
 class Reattachment:
     """What became of the submissions whose end nobody has acted upon.
 
     Asks the batch system once, when the pipeline starts, and only if there are any.
+
+    Parameters
+    ----------
+    journal : Journal
+        The journal of the work directory.
+    backend : Backend
+        Where the jobs are.
+    system : str
+        Its name.
+    wanted : collection of str
+        Targets of this run. Jobs for others are left alone: they may belong to a pipeline on another machine.
+    logger
+        Snakemake's.
 
     Raises
     ------
@@ -30,19 +70,12 @@ class Reattachment:
         The batch system could not be asked: going on might submit jobs twice.
     """
 
-    def __init__(self, journal: Journal, backend: Backend, system: str, logger: Any) -> None:
+    def __init__(self, journal: Journal, backend: Backend, system: str, wanted: Collection[str], logger: Any) -> None:
         self._journal = journal
         self._backend = backend
+        self._system = system
         self._logger = logger
-        self._entries = {
-            entry.target: entry for entry in journal.open_entries() if entry.system == system and not _at_work(entry)
-        }
-        others = [entry for entry in journal.open_entries() if entry.system != system]
-        if others:
-            logger.warning(
-                f"{len(others)} jobs of this folder were submitted to {others[0].system} and may still be there"
-                f" ({others[0].name}, id {others[0].id})"
-            )
+        self._entries = {entry.target: entry for entry in left_behind(journal, system)}
         self._found: dict[str, Found] = {}
         if not self._entries:
             return
@@ -53,20 +86,34 @@ class Reattachment:
                 f"{len(self._entries)} jobs of an earlier run may be in the queue, and {system} cannot be asked"
                 f" ({error}); nothing is submitted, or it would run twice. Try again when it answers"
             ) from error
-        live = [entry for entry in self._entries.values() if self._live(entry)]
-        if live:
-            logger.info(f"{len(live)} jobs of an earlier run are still in the queue of {system}.")
         self._settle()
+        self._say(wanted)
+        self._entries = {target: entry for target, entry in self._entries.items() if target in wanted}
 
     def _settle(self) -> None:
-        """Write down the ids that a crash has kept from being written, and close what was never submitted."""
+        """Write down ids that a crash has kept from being written; close what was never submitted or is forgotten."""
         for entry in list(self._entries.values()):
-            found = self._found.get(entry.key)
-            if found is not None and entry.id is None:
-                self._journal.submitted(entry.key, found.id)
+            found, record = self._found.get(entry.key), read_record(entry.record)
+            known = found.id if found else str((record or {}).get("job_id", "")).partition(".")[0]
+            if entry.id is None and known:
+                self._journal.submitted(entry.key, known)
                 self._entries[entry.target] = self._journal.entries[entry.key]
-            elif found is None and entry.id is None:
+            elif entry.id is None:
                 self._close(entry, Outcome("removed", "never submitted"))
+            elif found is None and record is None:
+                self._close(entry, Outcome("vanished", "neither in the queue nor remembered by the batch system"))
+
+    def _say(self, wanted: Collection[str]) -> None:
+        live = [entry for entry in self._entries.values() if self._live(entry)]
+        others = [f"{entry.name} ({entry.id})" for entry in live if entry.target not in wanted]
+        if len(live) > len(others):
+            self._logger.info(f"{len(live) - len(others)} jobs of an earlier run are in the queue of {self._system}.")
+        if others:
+            more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+            self._logger.warning(
+                f"{len(others)} jobs that this run does not need are in the queue of {self._system}, too, and are left"
+                f" there: {', '.join(others[:5])}{more}"
+            )
 
     def take(self, target: str, digest: str) -> tuple[Entry, Outcome | None] | None:
         """The submission to go on with for an output, and its end if it has ended; None where a new one is needed.
@@ -77,24 +124,26 @@ class Reattachment:
         Raises
         ------
         BackendError
-            The outdated job could not be removed.
+            The outdated job could not be removed, or the job is at work where the batch system does not see it.
         """
-        entry = self._entries.pop(target, None)
+        entry = self._entries.get(target)
         if entry is None:
             return None
         if self._live(entry):
-            if entry.digest == digest:
-                return entry, None
-            self._remove(entry)
-            return None
+            if entry.digest != digest:
+                self._remove(entry)
+                return None
+            del self._entries[target]
+            return entry, None
         outcome = self._outcome(entry)
         if entry.digest != digest or outcome.kind in ("removed", "held", "vanished", "never_matched"):
             self._close(entry, outcome)
             return None
+        del self._entries[target]
         return entry, outcome
 
     def left(self) -> list[Entry]:
-        """Jobs in the queue that nobody has asked for yet."""
+        """Jobs in the queue that this run will want and has not asked for yet."""
         return [entry for entry in self._entries.values() if self._live(entry)]
 
     def _live(self, entry: Entry) -> bool:
@@ -102,11 +151,16 @@ class Reattachment:
         return found is not None and found.outcome is None
 
     def _outcome(self, entry: Entry) -> Outcome:
-        found = self._found.get(entry.key)
-        if found is not None and found.outcome is not None:
-            return refined(found.outcome, read_record(entry.record) or {})
+        found, record = self._found.get(entry.key), read_record(entry.record) or {}
         vanished = Outcome("vanished", "neither in the queue nor remembered by the batch system")
-        return refined(vanished, read_record(entry.record) or {})
+        outcome = refined(found.outcome if found and found.outcome else vanished, record)
+        if outcome.kind == "vanished" and (age := _last_sign_of_life_s(record)) < ALIVE_WITHIN_S:
+            raise BackendError(
+                f"job {entry.id} ({entry.name}) is at work on {record.get('node')}, by its own sign of life {age:.0f} s"
+                f" ago, but {entry.queue or self._system} does not know it; nothing is submitted, or it would run"
+                " twice. Start again when it has ended"
+            )
+        return outcome
 
     def _remove(self, entry: Entry) -> None:
         """Remove an outdated job and wait until it is gone: it must not write over its successor's results."""
@@ -136,3 +190,11 @@ def _at_work(entry: Entry) -> bool:
     """Whether the pipeline that submitted a job is still there: another one, with other targets, in this folder."""
     host, pid, start = [*entry.driver.split(":"), "", ""][:3]
     return host == socket.gethostname() and pid.isdigit() and str(lock.process_start(int(pid))) == start
+
+
+def _last_sign_of_life_s(record: dict[str, Any]) -> float:
+    try:
+        beat = datetime.fromisoformat(record["heartbeat"])
+    except (KeyError, ValueError, TypeError):
+        return float("inf")
+    return (datetime.now(UTC) - beat).total_seconds()

@@ -45,7 +45,6 @@ def decide(
     *,
     ceiling_mb: int | None = None,
     max_segments: int = SEGMENTS,
-    seconds: float | None = None,
 ) -> Decision:
     """Decide what follows from an end that is not a success.
 
@@ -59,8 +58,6 @@ def decide(
         Largest memory that the site gives to a job.
     max_segments : int
         How many times a job may go on from its checkpoint.
-    seconds : float, optional
-        How long the job ran, where that is known.
     """
     if outcome.kind == "out_of_memory":
         return _after_memory(past, ceiling_mb)
@@ -71,8 +68,8 @@ def decide(
         return Decision(False, f"has used its {max_segments} segments: raise job: max_segments, or runtime_h")
     if outcome.kind == "failed" and outcome.exit_code == BROKEN_MACHINE:
         count = _in_a_row(past, lambda end: end.get("exit_code") == BROKEN_MACHINE)
-        if seconds is not None and seconds > BROKEN_MACHINE_WITHIN_S:
-            return Decision(False, f"not tried again: it came after {seconds:.0f} s, so the machine had worked")
+        if not _broken_machine(outcome.as_json()):
+            return Decision(False, f"not tried again: it came after {outcome.seconds:.0f} s, so the machine had worked")
         if count <= MOST_BROKEN_MACHINES:
             where = f"without {outcome.node}" if outcome.node else "on whatever machine comes"
             return Decision(True, f"tried again {where}")
@@ -126,14 +123,13 @@ def memory_to_ask(request_mb: int, past: Iterable[Entry], ceiling_mb: int | None
     return wanted
 
 
-def excluded_nodes(past: Sequence[Entry]) -> tuple[str, ...]:
-    """Machines that did not work for this output within the last day."""
+def excluded_nodes(submissions: Iterable[Entry]) -> tuple[str, ...]:
+    """Machines that did not work within the last day, whatever they were to do."""
     now = datetime.now(UTC)
     nodes: dict[str, None] = {}
-    for entry in past:
+    for entry in submissions:
         end = entry.outcome or {}
-        broken = end.get("exit_code") == BROKEN_MACHINE and end.get("node")
-        if broken and now - datetime.fromisoformat(entry.ended) < EXCLUDED_FOR:
+        if end.get("node") and _broken_machine(end) and now - datetime.fromisoformat(entry.ended) < EXCLUDED_FOR:
             nodes[end["node"]] = None
     return tuple(nodes)
 
@@ -143,6 +139,11 @@ def for_a_reason_of_its_own(end: Mapping[str, Any]) -> bool:
     code = end.get("exit_code")
     elsewhere = {CHECKPOINTED, BROKEN_MACHINE, IO_ERROR, NO_SPACE, OUT_OF_MEMORY, *TERMINATED}
     return end.get("kind") == "failed" and code is not None and code not in elsewhere
+
+
+def _broken_machine(end: Mapping[str, Any]) -> bool:
+    """Whether a machine had not what it promised, which shows at once."""
+    return bool(end.get("exit_code") == BROKEN_MACHINE and (end.get("seconds") or 0) <= BROKEN_MACHINE_WITHIN_S)
 
 
 def _transient(end: Mapping[str, Any]) -> bool:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from snakemake_interface_common.exceptions import WorkflowError
 
 import snpoint
-from snpoint.journal import FOLDER, Entry, Journal
+from snpoint.journal import FOLDER, Entry, Journal, new_key
 from snpoint.site import Site, UserSettings
 
-from .retries import excluded_nodes, memory_to_ask
+from .reattach import driver
+from .retries import memory_to_ask
 from .wrapper import PayloadOptions, wrapper_text
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ class Submissions:
         self.event_log = workdir / FOLDER / "events.log"
         self.folder = workdir / FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
+    @property
+    def ceiling_mb(self) -> int | None:
+        """The most memory that the site gives to a job."""
+        most = self.site.ceiling.memory_gb
+        return None if most is None else round(most * 1000)
+
     def files(self, job: Job) -> Files:
         """Paths of a job's files; a name is used once, also by another attempt."""
         from .render import SUFFIXES
@@ -84,8 +91,8 @@ class Submissions:
         ends = (".sh", ".out", ".job.json", SUFFIXES[self.system])
         return Files(*(self.folder / f"{stem}.{attempt}{end}" for end in ends))
 
-    def fields(self, job: Job, files: Files, past: Sequence[Entry] = ()) -> JobFields:
-        """Checked fields of a job; what earlier attempts have shown is taken into account.
+    def fields(self, job: Job, files: Files, past: Sequence[Entry] = (), excluded: Sequence[str] = ()) -> JobFields:
+        """Checked fields of a job; what earlier attempts (``past``) have shown is taken into account.
 
         Raises
         ------
@@ -94,11 +101,8 @@ class Submissions:
         """
         from .render import check_ceiling, fields_from
 
-        ceiling = self.site.ceiling.memory_gb
         request = job.resources.get("mem_mb")
-        memory = request
-        if isinstance(request, int):
-            memory = memory_to_ask(request, past, None if ceiling is None else round(ceiling * 1000))
+        memory = memory_to_ask(request, past, self.ceiling_mb) if isinstance(request, int) else request
         fields = fields_from(
             job.resources,
             job.threads,
@@ -108,7 +112,7 @@ class Submissions:
             stdout=str(files.stdout),
             send_credential=self.send_credential,
             defaults=self.user.defaults(self.site),
-            excluded_nodes=excluded_nodes(past),
+            excluded_nodes=excluded,
             mem_mb=memory,
         )
         check_ceiling(fields, self.site)
@@ -132,6 +136,27 @@ class Submissions:
         files.wrapper.chmod(0o755)
         files.submit.write_text(text, encoding="utf-8")
         return text, keep_copy(job, text, files.submit.suffix)
+
+    def entry(self, job: Job, files: Files, fields: JobFields, copy: str, queue: str) -> Entry:
+        """What the journal is told about a submission."""
+        digest = work_digest(job)
+        return Entry(
+            key=new_key(),
+            target=target_of(job),
+            name=job_name(job),
+            system=self.system,
+            digest=digest,
+            guard=guard_digest(digest),
+            request_mb=job.resources.get("mem_mb") or 0,
+            mem_mb=fields.mem_mb,
+            max_segments=fields.max_segments,
+            submit=copy or str(files.submit),
+            stdout=str(files.stdout),
+            record=str(files.record),
+            log=str(next(iter(job.log), "")),
+            driver=driver(),
+            queue=queue,
+        )
 
     def tidy(self, journal: Journal) -> None:
         """Remove what nobody needs any more: folders of old runs, and a long event log while no job is in the queue."""
@@ -191,7 +216,8 @@ def _identity(path: str) -> list[Any]:
         found = Path(path).stat()
     except OSError:
         return [path, None, None]
-    return [path, found.st_size, found.st_mtime_ns]
+    # whole seconds: file systems show parts of them differently on different machines
+    return [path, found.st_size, int(found.st_mtime)]
 
 
 @cache

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from snpoint.atomic import write_text
 from snpoint.errors import DataError, OutputError
 
 FOLDER = Path(".snakemake/templated")
@@ -53,6 +55,8 @@ class Entry:
     """Process that submitted it, as ``host:pid:process start``."""
     intended: str = ""
     """UTC time of the intent."""
+    queue: str = ""
+    """Schedd or cluster that took it."""
     id: str | None = None
     outcome: Mapping[str, Any] | None = None
     """`Outcome.as_json` once it was acted upon."""
@@ -89,15 +93,20 @@ class Journal:
 
     @property
     def token(self) -> str:
-        """The work directory's token: made once, never changed."""
+        """The work directory's token: made once, never changed.
+
+        Raises
+        ------
+        DataError
+            What is there is no token: jobs of other folders might carry the same.
+        """
         path = self.folder / "token"
-        try:
-            return path.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            pass
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _append(path, secrets.token_hex(8))
-        return path.read_text(encoding="ascii").strip()
+        if not path.exists():
+            write_text(path, secrets.token_hex(8) + "\n")
+        token = path.read_text(encoding="ascii", errors="replace").strip()
+        if not re.fullmatch("[0-9a-f]{16}", token):
+            raise DataError(f"{path}: not a token; if no job of this folder is in the queue, remove the file")
+        return token
 
     def of(self, target: str) -> list[Entry]:
         """All submissions for an output, oldest first."""
@@ -110,8 +119,7 @@ class Journal:
     def intend(self, entry: Entry) -> Entry:
         """Write down a submission before it is made."""
         entry = replace(entry, intended=_now())
-        content = {key: value for key, value in vars(entry).items() if value not in (None, "", 0)}
-        self._write({"event": "intent", **content})
+        self._write({"event": "intent", **_given(entry)})
         self._add(entry)
         return entry
 
@@ -130,28 +138,27 @@ class Journal:
         """Forget all but the last ``keep`` submissions of each output, and the open ones."""
         kept = {key for keys in self._by_target.values() for key in keys[-keep:]}
         kept |= {entry.key for entry in self.open_entries()}
-        lines = []
-        for entry in (entry for key, entry in self.entries.items() if key in kept):
-            content = {key: value for key, value in vars(entry).items() if value not in (None, "", 0)}
-            lines.append(json.dumps({"event": "intent", **content}))
-        temporary = self.path.with_suffix(".new")
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        temporary.replace(self.path)
+        intents = [{"event": "intent", **_given(entry)} for key, entry in self.entries.items() if key in kept]
+        write_text(self.path, "".join(json.dumps(intent) + "\n" for intent in intents))
         self.entries = {key: entry for key, entry in self.entries.items() if key in kept}
         self._by_target = {}
         for entry in list(self.entries.values()):
             self._add(entry)
 
-    def _lines(self) -> Iterable[str]:
+    def _lines(self) -> list[str]:
         try:
-            text = self.path.read_text(encoding="utf-8")
+            content = self.path.read_bytes()
+            # the last line may be half of one: the driver was killed while writing it, and nothing followed from it
+            *lines, rest = content.decode("ascii").split("\n")
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{self.path}: not a journal of submissions ({error})") from error
-        # the last line may be half of one: the driver was killed while writing it, and nothing followed from it
-        self._torn = bool(text) and not text.endswith("\n")
-        return text.split("\n")[:-1]
+            raise DataError(
+                f"{self.path}: not a journal of submissions ({error}); if no job of this folder is in the queue, remove"
+                " the file"
+            ) from error
+        self._torn = bool(rest)
+        return lines
 
     def _read(self, line: str, number: int) -> None:
         if line.endswith(TORN):
@@ -179,7 +186,8 @@ class Journal:
 
     def _write(self, content: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(content, ensure_ascii=False) + "\n"
+        # ASCII only: a line that was cut off is readable up to the cut
+        text = json.dumps(content) + "\n"
         _append(self.path, f"{TORN}\n{text}" if self._torn else text)
         self._torn = False
 
@@ -187,6 +195,10 @@ class Journal:
 def new_key() -> str:
     """A key that no other submission has."""
     return secrets.token_hex(6)
+
+
+def _given(entry: Entry) -> dict[str, Any]:
+    return {key: value for key, value in vars(entry).items() if value not in (None, "", 0)}
 
 
 def _append(path: Path, text: str) -> None:
