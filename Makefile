@@ -47,5 +47,6 @@ format: $(VENV)/.dev  ## apply the formatting
 	@snakefmt Snakefile workflow/rules
 
 clean:            ## remove results and Snakemake's memory (asks first)
+	@[ ! -e .snakemake/templated/jobs.jsonl ] || python -m snpoint.submissions
 	@printf 'remove results/ and .snakemake/? [y/N] ' && read answer && [ "$$answer" = y ]
 	@find results -mindepth 1 ! -name .gitkeep -delete; rm -rf .snakemake

@@ -44,5 +44,6 @@ rule real_data:
 
 onstart:
     # the lock is taken at this point, and a dry run does not come here
+    refuse_second_writer()
     lock.claim()
     preflight.write_resolved(versions_to_run())

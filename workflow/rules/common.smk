@@ -4,7 +4,7 @@ import os
 import sys
 
 from snpoint import config as config_files
-from snpoint import paths, preflight, recovery
+from snpoint import paths, preflight, recovery, submissions
 from snpoint.errors import InputMissingError, SnpointError
 
 
@@ -17,12 +17,16 @@ wildcard_constraints:
     chunk=paths.CHUNK,
 
 
+def stop(error):
+    """End with one line. An exception would come with a page of Snakemake's own traceback."""
+    logger.error(f"error: {error}")
+    sys.exit(error.exit_code)
+
+
 try:
     preflight.check_active()
 except SnpointError as error:
-    # found later, inside a rule's function, it would come with a page of Snakemake's own traceback
-    logger.error(f"error: {error}")
-    sys.exit(error.exit_code)
+    stop(error)
 
 recovery.remember_unfinished()
 
@@ -111,3 +115,14 @@ def versions_to_run():
     return [
         (names["task"], names["version"]) for names in wildcards if "version" in names
     ]
+
+
+def refuse_second_writer():
+    """Stop if this machine is about to make what jobs of an earlier run, still in a queue, may write as well."""
+    here = [job for job in workflow.dag.needrun_jobs() if job.is_local]
+    try:
+        submissions.refuse_second_writer(
+            str(path) for job in here for path in job.output
+        )
+    except SnpointError as error:
+        stop(error)

@@ -64,6 +64,12 @@ class ConfigError(SnpointError):
     exit_code = 78
 
 
+class LockedError(SnpointError):
+    """Another run, or a job in a queue, writes the same results."""
+
+    exit_code = 79
+
+
 def shown(value: object, limit: int = 80) -> str:
     """A value as it should appear in an error message: JSON, cut to ``limit`` characters."""
     try:

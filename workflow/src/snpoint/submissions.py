@@ -7,18 +7,21 @@ began, or that was killed with its machine. The journal does, and the record of 
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from snpoint.errors import SnpointError
+from snpoint.errors import LockedError, SnpointError
 from snpoint.journal import Entry, Journal
 
 SILENT_MIN = 15
 """A payload writes its record more often than this."""
+
+MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -160,3 +163,60 @@ def _silent_min(entry: Entry) -> int:
         return int((time.time() - Path(entry.record).stat().st_mtime) // 60)
     except OSError:
         return 0
+
+
+def refuse_second_writer(outputs: Iterable[str] | None = None) -> None:
+    """Make sure that no submitted job may still write these outputs (None: any).
+
+    A job counts as ended when that was acted upon, or when its own record says so. One that was told to end does not:
+    the batch system may start it again.
+
+    Raises
+    ------
+    LockedError
+        There are such jobs: which ones, and the ways out.
+    DataError
+        The journal cannot be read.
+    """
+    wanted = None if outputs is None else set(outputs)
+    journal = Journal()
+    entries = [entry for entry in journal.open_entries() if wanted is None or entry.target in wanted]
+    by_system: dict[str, list[Entry]] = {}
+    for entry in entries:
+        payload = _payload(entry) or {}
+        if payload.get("state") != "ended" or payload.get("cause") == "terminated":
+            by_system.setdefault(entry.system, []).append(entry)
+    if by_system:
+        raise LockedError("; ".join(_ways_out(system, group, journal.token) for system, group in by_system.items()))
+
+
+def _ways_out(system: str, entries: Sequence[Entry], token: str) -> str:
+    shown = ", ".join(f"{entry.id or 'id unknown'} for {entry.target}" for entry in entries[:MOST_SHOWN])
+    more = f" and {len(entries) - MOST_SHOWN} more" if len(entries) > MOST_SHOWN else ""
+    count, them = ("1 job", "it") if len(entries) == 1 else (f"{len(entries)} jobs", "them")
+    return (
+        f"{count} may still be in the queue of {system} and write these files: {shown}{more}."
+        f" `snakemake --profile {system}` goes on with {them}; Ctrl-C in that run removes {them} and notes it, also"
+        f" what was removed by `{_removal(system, entries, token)}`"
+    )
+
+
+def _removal(system: str, entries: Sequence[Entry], token: str) -> str:
+    """What removes the jobs without Snakemake."""
+    if system == "htcondor":
+        queues = sorted({entry.queue for entry in entries if entry.queue})
+        where = f" -name {queues[0]}" if len(queues) == 1 else ""
+        return f"condor_rm{where} -constraint 'SnpointWorkdir == \"{token}\"'"
+    ids = [entry.id for entry in entries if entry.id]
+    if len(ids) == len(entries) <= MOST_SHOWN:
+        return f"scancel {' '.join(ids)}"
+    rows = "squeue --me --noheader --Format=JobID:24,Comment:80"
+    return f"{rows} | awk '$2 ~ /^snpoint:{token}:/ {{print $1}}' | xargs -r scancel"
+
+
+if __name__ == "__main__":
+    try:
+        refuse_second_writer()
+    except SnpointError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
