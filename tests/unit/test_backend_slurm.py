@@ -1,4 +1,4 @@
-"""SLURM's words as typed outcomes, and what is told about jobs that wait."""
+"""SLURM's backend on commands that a test writes: submissions, polls, finding jobs again."""
 
 from __future__ import annotations
 
@@ -8,144 +8,8 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_templated import backend_slurm
-from snakemake_executor_plugin_templated.backend import BackendError, Place
+from snakemake_executor_plugin_templated.backend import BackendError, BusyError, Place, UnclearError
 from snakemake_executor_plugin_templated.backend_slurm import Slurm
-from snakemake_executor_plugin_templated.slurm_states import Row, exit_status, never_reason, outcome, stdout_of
-
-
-@pytest.mark.parametrize(
-    ("text", "status"),
-    [
-        ("0", (0, 0)),
-        ("768", (3, 0)),
-        ("9", (0, 9)),
-        ("137", (0, 9)),
-        ("3:0", (3, 0)),
-        ("0:125", (0, 125)),
-        ("", (0, 0)),
-    ],
-)
-def test_exit_status_of_squeue_and_sacct(text: str, status: tuple[int, int]) -> None:
-    """Wait status 137 is signal 9 with a core dump."""
-    assert exit_status(text) == status
-
-
-@pytest.mark.parametrize(
-    ("row", "kind", "exit_code", "signal"),
-    [
-        (Row("1", "COMPLETED"), "completed", 0, None),
-        (Row("1", "FAILED", "NonZeroExitCode", 78), "failed", 78, None),
-        (Row("1", "FAILED", "None", 0, 9), "failed", None, 9),
-        (Row("1", "FAILED", "JobLaunchFailure"), "failed", None, None),
-        (Row("1", "OUT_OF_MEMORY", "OutOfMemory", 0, 125), "out_of_memory", None, 125),
-        (Row("1", "TIMEOUT", "TimeLimit", 0, 15), "out_of_time", None, 15),
-        (Row("1", "TIMEOUT", "TimeLimit", 75), "failed", 75, None),
-        (Row("1", "DEADLINE"), "out_of_time", None, None),
-        (Row("1", "CANCELLED", "None", 0, 15), "removed", None, 15),
-        (Row("1", "CANCELLED by 0", "", 75), "removed", 75, None),
-        (Row("1", "NODE_FAIL", "None", 1), "vanished", None, None),
-        (Row("1", "BOOT_FAIL"), "vanished", None, None),
-        (Row("1", "PREEMPTED", "None", 0, 15), "vanished", None, None),
-        (Row("1", "PREEMPTED", "None", 75), "failed", 75, None),
-        (Row("1", "SOME_NEW_STATE", "None", 3), "failed", 3, None),
-    ],
-)
-def test_every_end_has_a_type(row: Row, kind: str, exit_code: int | None, signal: int | None) -> None:
-    end = outcome(row)
-    assert (end.kind, end.exit_code, end.signal) == (kind, exit_code, signal)
-
-
-@pytest.mark.parametrize(
-    "state", ["PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED", "STAGE_OUT"]
-)
-def test_job_in_the_queue_has_not_ended(state: str) -> None:
-    assert outcome(Row("1", state)) is None
-
-
-def test_who_cancelled_a_job_is_said_by_name() -> None:
-    assert outcome(Row("1", "CANCELLED by 0")).reason == "removed from the queue: CANCELLED by root"
-
-
-def test_node_is_kept_for_the_next_try() -> None:
-    assert outcome(Row("1", "FAILED", "NonZeroExitCode", 69, node="gpu07")).node == "gpu07"
-
-
-def test_kill_for_memory_without_cgroups_stands_in_the_output_alone(tmp_path: Path) -> None:
-    stdout = tmp_path / "job.out"
-    row = Row("1", "FAILED", "JobLaunchFailure", 0, 9, stdout=str(stdout))
-    assert outcome(row).kind == "failed"
-    stdout.write_text("x" * 20_000 + "\nslurmstepd: error: Exceeded job memory limit\n")
-    assert outcome(row).kind == "out_of_memory"
-
-
-def test_output_file_that_cannot_be_opened_is_named() -> None:
-    end = outcome(Row("1", "FAILED", "JobLaunchFailure", 15, 53, node="n1", stdout="/gone/x.out"))
-    assert end.reason == "FAILED, n1 could not open the output file /gone/x.out"
-
-
-def test_output_file_is_found_by_the_command_that_submitted_the_job(tmp_path: Path) -> None:
-    script = tmp_path / "x.sbatch"
-    script.write_text("#!/bin/bash\n#SBATCH --job-name=x\n#SBATCH --output=/some/where/x.out\n")
-    assert stdout_of(f"sbatch --parsable --comment=snpoint:t:k {script}") == "/some/where/x.out"
-    script.unlink()
-    assert stdout_of(f"sbatch --parsable {script}") == ""
-    assert stdout_of("sbatch --wrap 'unfinished") == ""
-
-
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "PartitionTimeLimit",
-        "BadConstraints",
-        "ReqNodeNotAvail, UnavailableNodes:n[1-4]",
-        "PartitionNodeLimit",
-        "QOSMaxWallDurationPerJobLimit",
-        "QOSMaxMemoryPerJob",
-        "AssocMaxCpuPerJobLimit",
-        "QOSMinGRES",
-        "InvalidQOS",
-    ],
-)
-def test_reason_that_waiting_does_not_cure(reason: str) -> None:
-    assert never_reason(reason)
-
-
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "None",
-        "",
-        "Priority",
-        "Resources",
-        "BeginTime",
-        "ReqNodeNotAvail, Reserved for maintenance",
-        "Licenses",
-        "QOSMaxJobsPerUserLimit",
-        "AssocGrpCpuLimit",
-        "QOSGrpGRES",
-        "JobArrayTaskLimit",
-        "Nodes required for job are DOWN",
-    ],
-)
-def test_reason_that_passes_by(reason: str) -> None:
-    assert never_reason(reason) == ""
-
-
-@pytest.mark.parametrize(
-    ("row", "held"),
-    [
-        (Row("1", "PENDING", "JobHeldUser"), True),
-        (Row("1", "PENDING", "JobHeldAdmin"), True),
-        (Row("1", "PENDING", "launch failed requeued held"), True),
-        (Row("1", "PENDING", "JobHoldMaxRequeue"), True),
-        (Row("1", "SPECIAL_EXIT", "None"), True),
-        (Row("1", "PENDING", "Resources"), False),
-        (Row("1", "COMPLETING", "JobHeldUser"), False),
-        (Row("1", "CANCELLED", "JobHeldUser"), False),
-    ],
-)
-def test_held_jobs(row: Row, held: bool) -> None:
-    assert row.held is held
 
 
 @pytest.fixture
@@ -166,8 +30,8 @@ def rows(*cells: str) -> str:
     return "\n".join(f"echo '{row}'" for row in cells)
 
 
-def slurm() -> Slurm:
-    return Slurm(Place("token", Path("events.log")))
+def slurm(queue: str = "") -> Slurm:
+    return Slurm(Place("token", Path("events.log"), queue=queue))
 
 
 def test_requeue_is_told_once(commands: Path) -> None:
@@ -195,9 +59,6 @@ def test_jobs_of_other_folders_and_strange_rows_are_not_ours(commands: Path) -> 
     mine, others = "7|RUNNING|0|0|n1|None|/x|snpoint:token:k", "8|RUNNING|0|0|n1|None|/x|snpoint:another:k"
     write(commands, "squeue", rows(mine, others, "9_[1-4]|PENDING|0|0||None|/x|", "a | comment"))
     assert {key: found.id for key, found in slurm().find({}).items()} == {"k": "7"}
-    write(commands, "scancel", f'echo "$@" > {commands}/cancelled')
-    slurm().cancel_all()
-    assert (commands / "cancelled").read_text() == "7\n"
 
 
 def test_lost_job_is_given_time(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +79,6 @@ def test_accounting_that_is_late_is_not_believed_to_say_running(
     assert backend.poll(["7"]).outcomes == {}
     monkeypatch.setattr(backend_slurm, "LOST_AFTER_S", 0.0)
     assert backend.poll(["7"]).outcomes["7"].kind == "vanished"
-    assert "k" not in backend.find({"k": "7"})
 
 
 def test_database_that_is_away_for_a_while_is_asked_again(commands: Path) -> None:
@@ -243,9 +103,111 @@ def test_environment_of_the_driver_does_not_reach_sbatch(commands: Path, monkeyp
 def test_refused_submission_is_not_looked_for(commands: Path) -> None:
     backend = slurm()
     write(commands, "sbatch", "echo 'sbatch: error: Invalid partition name specified' >&2; exit 1")
-    with pytest.raises(BackendError, match=r"sbatch refused .*Invalid partition"):
+    with pytest.raises(BackendError, match=r"sbatch refused .*Invalid partition") as caught:
+        backend.submit(commands / "x.sbatch", "", "k")
+    assert not isinstance(caught.value, BusyError | UnclearError)
+    assert backend.queries == 0
+
+
+def test_full_queue_is_no_reason_to_give_up(commands: Path) -> None:
+    backend = slurm()
+    write(commands, "sbatch", "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2; exit 1")
+    with pytest.raises(BusyError, match="QOSMaxSubmitJobPerUserLimit"):
         backend.submit(commands / "x.sbatch", "", "k")
     assert backend.queries == 0
+
+
+@pytest.fixture
+def unanswered(commands: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """A backend whose sbatch gets no answer."""
+    monkeypatch.setattr(backend_slurm, "AFTERTHOUGHTS_S", (0.0,) * 4)
+    backend = slurm()
+    write(
+        commands,
+        "sbatch",
+        "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1",
+    )
+    return backend
+
+
+def appearing(folder: Path, row: str, *, at: int) -> None:
+    """A squeue that shows a row from its n-th call on."""
+    write(folder, "squeue", f"echo >> {folder}/asked; (( $(wc -l < {folder}/asked) < {at} )) || echo '{row}'")
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_unanswered_submission_is_looked_for_twice(commands: Path, unanswered: Slurm, at: int) -> None:
+    appearing(commands, "7|PENDING|0|0||None|/x|snpoint:token:k", at=at)
+    assert unanswered.submit(commands / "x.sbatch", "", "k") == "7"
+
+
+def test_unanswered_submission_is_known_by_its_output_file_where_comments_are_cleared(
+    commands: Path, unanswered: Slurm
+) -> None:
+    write(commands, "squeue", rows("6|RUNNING|0|0|n1|None|/x/5.out|", "7|PENDING|0|0||None|/x/6.out|"))
+    assert unanswered.submit(commands / "x.sbatch", "#!/bin/bash\n#SBATCH --output=/x/6.out\n", "k") == "7"
+
+
+def test_submission_that_comes_late_is_cancelled_because_it_is_made_again(commands: Path, unanswered: Slurm) -> None:
+    appearing(commands, "7|RUNNING|0|0|n1|None|/x|snpoint:token:k", at=3)
+    write(commands, "scancel", f'echo "$@" > {commands}/cancelled')
+    with pytest.raises(BusyError, match="did not appear"):
+        unanswered.submit(commands / "x.sbatch", "", "k")
+    assert not (commands / "cancelled").exists()
+    unanswered.poll([])
+    assert (commands / "cancelled").read_text() == "7\n"
+
+
+def test_submission_that_nobody_can_be_asked_about_is_unclear(commands: Path, unanswered: Slurm) -> None:
+    write(commands, "squeue", "echo 'slurm_load_jobs error: Socket timed out on send/recv operation' >&2; exit 1")
+    with pytest.raises(UnclearError, match="not known whether"):
+        unanswered.submit(commands / "x.sbatch", "", "k")
+
+
+def test_one_answer_is_not_enough_to_say_that_a_job_is_not_there(commands: Path, unanswered: Slurm) -> None:
+    write(commands, "squeue", f"echo >> {commands}/asked; (( $(wc -l < {commands}/asked) == 1 ))")
+    with pytest.raises(UnclearError):
+        unanswered.submit(commands / "x.sbatch", "", "k")
+
+
+def test_job_whose_comment_was_cleared_is_found_by_its_id(commands: Path) -> None:
+    write(commands, "squeue", rows("7|RUNNING|0|0|n1|None|/x|(null)", "8|RUNNING|0|0|n1|None|/x|snpoint:other:k"))
+    found = slurm().find({"k": "7", "l": "8", "m": None})
+    assert {key: (job.id, job.outcome) for key, job in found.items()} == {"k": ("7", None)}
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "REQUEUED", "SUSPENDED", "COMPLETING"])
+def test_job_that_sacct_alone_calls_live_is_not_done_twice(commands: Path, state: str) -> None:
+    write(commands, "squeue", "true")
+    write(commands, "sacct", f"echo '7|{state}|0:0|n1|'")
+    found = slurm().find({"k": "7"})
+    assert (found["k"].id, found["k"].outcome) == ("7", None)
+
+
+def test_job_that_scancel_does_not_know_is_gone_whatever_sacct_says(commands: Path) -> None:
+    """A controller that lost a job leaves it running in the database for ever."""
+    write(commands, "squeue", "true")
+    write(commands, "sacct", "echo '7|RUNNING|0:0|n1|sbatch --comment=snpoint:token:k x'")
+    write(
+        commands, "scancel", "echo 'scancel: error: Kill job error on job id 7: Invalid job id specified' >&2; exit 1"
+    )
+    backend = slurm()
+    backend.cancel(["7"])
+    assert backend.find({"k": "7"})["k"].outcome.kind == "vanished"
+
+
+def test_cluster_is_named_and_another_one_is_refused(commands: Path) -> None:
+    write(commands, "scontrol", f"echo >> {commands}/asked; echo 'ClusterName             = north'")
+    backend = slurm(queue="north")
+    assert (backend.queue_name, backend.queue_name) == ("north", "north")
+    assert (commands / "asked").read_text() == "\n", "it is asked once"
+    with pytest.raises(BackendError, match=r"jobs of this folder .* cluster south.*talks to north"):
+        slurm(queue="south")
+
+
+def test_cluster_that_does_not_say_its_name_is_no_obstacle(commands: Path) -> None:
+    write(commands, "scontrol", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    assert slurm(queue="south").queue_name == ""
 
 
 def test_machine_without_slurm_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

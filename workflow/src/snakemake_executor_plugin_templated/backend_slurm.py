@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .backend import BackendError, Found, Place, Poll
+from .backend import BackendError, BusyError, Found, Place, Poll, UnclearError
 from .outcome import Outcome
-from .slurm_states import Row, exit_status, lost, never_reason, outcome, stdout_of
-
-# a controller that is busy or restarting answers late; longer than this and the poll is given up until the next one
-COMMAND_TIMEOUT_S = 60.0
+from .slurm_commands import NoAnswerError, meaning, one_line, run
+from .slurm_states import Row, exit_status, lost, never_reason, outcome, stdout_named, stdout_of
 
 # finished jobs stay in squeue for MinJobAge (300 s by default), and sacct may be late
 LOST_AFTER_S = 300.0
 
-# a submission that was not answered may have been accepted all the same: the queue is looked at this often, then
-AFTERTHOUGHTS_S = (1.0, 5.0, 15.0)
+# a submission that was not answered may be carried out late: the queue is looked at with these pauses, until it has
+# answered twice. One answer is not enough: a controller that comes back answers it before it reads what had to wait
+AFTERTHOUGHTS_S = (2.0, 8.0, 10.0, 10.0)
 
 # how far back sacct is asked about submissions whose id was never written down
 UNRECORDED_SINCE = "now-14days"
-
-# what sbatch itself needs. By default sbatch copies its whole environment into the job: tokens, and SLURM_* variables
-# of an allocation that the pipeline itself may run in
-_KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "KRB5CCNAME", "SLURM_CONF")
 
 # what others can write at will comes last; a longer value is cut off by squeue
 _COLUMNS = "JobID:24|,State:24|,exit_code:12|,RestartCnt:8|,NodeList:64|,Reason:160|,STDOUT:400|,Comment:80"
@@ -35,10 +29,7 @@ _NOTHING = ("(null)", "None assigned", "N/A")
 
 # what scancel says of jobs that ended in the meantime
 _ALREADY_OVER = re.compile("already completing or completed|Invalid job id specified")
-
-
-class NoAnswerError(BackendError):
-    """A command did not end in time: what it was to do may be done or not."""
+_UNKNOWN = re.compile(r"job id (\d+): Invalid job id specified")
 
 
 class Slurm:
@@ -53,10 +44,32 @@ class Slurm:
         self._in_vain_since: dict[str, float] = {}
         self._restarts: dict[str, int] = {}
         self._sacct_works: bool | None = None
+        self._cluster = ""
+        # comments of submissions that were reported as not made
+        self._disowned: set[str] = set()
+        # ids that the controller does not know, whatever a late accounting says
+        self._unknown: set[str] = set()
         try:
-            _run("sbatch", "--version")
+            run("sbatch", "--version")
         except BackendError as error:
             raise BackendError(f"no SLURM here ({error}): run on a submit node of the cluster") from error
+        if place.queue and self.queue_name not in ("", place.queue):
+            raise BackendError(
+                f"jobs of this folder are in the queue of the cluster {place.queue}, and sbatch here talks to"
+                f" {self.queue_name}: run on a submit node of {place.queue}, or remove those jobs"
+            )
+
+    @property
+    def queue_name(self) -> str:
+        """Name of the cluster that takes the submissions, empty while it is not known."""
+        if not self._cluster:
+            try:
+                said = run("scontrol", "show", "config").stdout
+            except BackendError:
+                return ""
+            named = re.search(r"^ClusterName\s*=\s*(\S+)", said, re.MULTILINE)
+            self._cluster = named[1] if named else ""
+        return self._cluster
 
     @property
     def removal_command(self) -> str:
@@ -68,35 +81,47 @@ class Slurm:
 
     def submit(self, path: Path, text: str, key: str) -> str:
         """Submit one job and return its id."""
-        del text  # sbatch reads the file
         try:
             # an option on the command line overrides the file's
-            answer = _run("sbatch", "--parsable", f"--comment={self._comment(key)}", str(path), own_session=True)
+            answer = run("sbatch", "--parsable", f"--comment={self._comment(key)}", str(path), own_session=True)
         except NoAnswerError as error:
-            return self._accepted(key, f"{path}: {error}")
-        if answer.returncode:
-            refusal = f"sbatch refused {path}: {_one_line(answer.stderr)}"
-            if "timed out" in answer.stderr.lower():
-                return self._accepted(key, refusal)
-            raise BackendError(refusal)
+            return self._accepted(key, text, f"{path}: {error}")
         # "<id>" or "<id>;<cluster>"
         job = answer.stdout.strip().rpartition("\n")[2].partition(";")[0]
-        if not job.isdigit():
-            raise BackendError(f"sbatch {path}: answered {_one_line(answer.stdout)!r} and not with a job's id")
-        return job
+        if not answer.returncode and job.isdigit():
+            return job
+        if not answer.returncode:
+            said = f"sbatch {path}: answered {one_line(answer.stdout)!r} and not with a job's id"
+            return self._accepted(key, text, said)
+        refusal = f"sbatch refused {path}: {one_line(answer.stderr)}"
+        match meaning(answer.returncode, answer.stderr):
+            case "not now":
+                raise BusyError(refusal)
+            case "no answer":
+                return self._accepted(key, text, refusal)
+            case _:
+                raise BackendError(refusal)
 
-    def _accepted(self, key: str, why: str) -> str:
+    def _accepted(self, key: str, text: str, why: str) -> str:
         """Id of a job whose submission was not answered, if it is in the queue."""
+        # a site may clear comments; no two submissions have the same output file
+        comment, stdout = self._comment(key), stdout_named(text)
+        answers = 0
         for pause in AFTERTHOUGHTS_S:
             time.sleep(pause)
             try:
-                jobs = [row.id for row in self._queue().values() if row.comment == self._comment(key)]
+                rows = self._queue().values()
             except BackendError as error:
-                why = f"{why}; {error}"
+                why = f"{why}; {error}" if str(error) not in why else why
                 continue
-            if jobs:
-                return jobs[0]
-        raise BackendError(f"{why}; the job did not appear in the queue")
+            for row in rows:
+                if row.comment == comment or (stdout and row.stdout == stdout):
+                    return row.id
+            answers += 1
+            if answers == 2:
+                self._disowned.add(comment)
+                raise BusyError(f"{why}; the job did not appear in the queue")
+        raise UnclearError(f"{why}; it is not known whether the job is in the queue")
 
     def _comment(self, key: str) -> str:
         return f"snpoint:{self._place.token}:{key}"
@@ -106,6 +131,8 @@ class Slurm:
     def poll(self, ids: Sequence[str]) -> Poll:
         """One ``squeue`` for all jobs; one ``sacct``, only for ids that squeue has forgotten."""
         rows = self._queue()
+        # one that was submitted again because no answer had come must not do the same work beside its successor
+        self.cancel([row.id for row in rows.values() if row.live and row.comment in self._disowned])
         known = [rows[job] for job in ids if job in rows]
         outcomes = {row.id: end for row in known if (end := outcome(row))}
         given_up, notes = self._waiting([row for row in known if row.live])
@@ -149,31 +176,40 @@ class Slurm:
 
     def find(self, known: Mapping[str, str | None]) -> Mapping[str, Found]:
         """All live jobs of the work directory, by key, and those of ``known`` that ended."""
-        rows = self._by_key(self._queue().values())
+        rows = self._by_key(self._queue().values(), known)
         found = {key: Found(key, row.id, outcome(row)) for key, row in rows.items() if row.live or key in known}
-        ended = {key: job for key, job in known.items() if key not in found}
-        recorded = [job for job in ended.values() if job]
+        missing = {key: job for key, job in known.items() if key not in found}
+        recorded = [job for job in missing.values() if job]
         past: dict[str, Row] = {}
         if recorded:
             past |= self._accounting(f"--jobs={','.join(recorded)}")
-        if len(recorded) < len(ended):
+        if len(recorded) < len(missing):
             past |= self._accounting(f"--user={os.getuid()}", f"--starttime={UNRECORDED_SINCE}")
-        for key, row in self._by_key(past.values()).items():
-            # one that squeue does not know has ended, whatever a late accounting says
-            if key in ended and (end := outcome(row)):
+        for key, row in self._by_key(past.values(), missing).items():
+            if key in missing:
+                # an accounting may be late; a job that does not come back to squeue is given up by the polls
+                end = lost(0.0) if row.live and row.id in self._unknown else outcome(row)
                 found[key] = Found(key, row.id, end)
         return found
 
-    def _by_key(self, rows: Iterable[Row]) -> dict[str, Row]:
-        mine = self._comment("")
-        return {row.comment.removeprefix(mine): row for row in rows if row.comment.startswith(mine)}
+    def _by_key(self, rows: Iterable[Row], known: Mapping[str, str | None]) -> dict[str, Row]:
+        """Rows of this work directory's jobs: known by their comment or, where a site has cleared it, by their id."""
+        prefix = self._comment("")
+        keys = {job: key for key, job in known.items() if job}
+        mine: dict[str, Row] = {}
+        for row in rows:
+            if row.comment.startswith(prefix):
+                mine[row.comment.removeprefix(prefix)] = row
+            elif row.id in keys and not row.comment.startswith("snpoint:"):
+                mine.setdefault(keys[row.id], row)
+        return mine
 
     def _queue(self) -> dict[str, Row]:
         """Rows of ``squeue``, by id; jobs that ended a short time ago included."""
         self.queries += 1
-        answer = _run("squeue", "--me", "--states=all", "--noheader", f"--Format={_COLUMNS}")
+        answer = run("squeue", "--me", "--states=all", "--noheader", f"--Format={_COLUMNS}")
         if answer.returncode:
-            raise BackendError(f"squeue: {_one_line(answer.stderr)}")
+            raise BackendError(f"squeue: {one_line(answer.stderr)}")
         rows = {}
         for line in answer.stdout.splitlines():
             cells = [_cell(text) for text in line.split("|", 7)]
@@ -190,7 +226,7 @@ class Slurm:
         self.queries += 1
         columns = "--format=JobIDRaw,State,ExitCode,NodeList,SubmitLine"
         try:
-            answer = _run("sacct", "--allocations", "--parsable2", "--noheader", columns, *selection)
+            answer = run("sacct", "--allocations", "--parsable2", "--noheader", columns, *selection)
         except NoAnswerError:
             return {}
         except BackendError:
@@ -224,43 +260,13 @@ class Slurm:
         """Cancel jobs with one ``scancel``; those that ended in the meantime are none of its business."""
         if not ids:
             return
-        answer = _run("scancel", *ids, own_session=True)
+        answer = run("scancel", *ids, own_session=True)
+        self._unknown |= set(_UNKNOWN.findall(answer.stderr))
         complaints = [line for line in answer.stderr.splitlines() if not _ALREADY_OVER.search(line)]
         if answer.returncode and complaints:
-            raise BackendError(f"scancel: {_one_line(' '.join(complaints))}")
-
-    def cancel_all(self) -> None:
-        """Remove every job of the work directory: one ``squeue``, one ``scancel``."""
-        self.cancel([row.id for row in self._by_key(self._queue().values()).values() if row.live])
+            raise BackendError(f"scancel: {one_line(' '.join(complaints))}")
 
 
 def _cell(text: str) -> str:
     text = text.strip()
     return "" if text in _NOTHING else text
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()) or "no message"
-
-
-def _run(*command: str, own_session: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run a SLURM command; in its own session, Ctrl-C in the terminal does not reach it."""
-    environment = {
-        name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES or name.startswith("SBATCH_")
-    }
-    try:
-        return subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=COMMAND_TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-            start_new_session=own_session,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NoAnswerError(f"{command[0]} did not answer within {COMMAND_TIMEOUT_S:.0f} s") from error
-    except OSError as error:
-        raise BackendError(f"{command[0]}: {error.strerror}") from error

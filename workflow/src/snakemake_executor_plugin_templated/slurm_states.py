@@ -8,16 +8,13 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .outcome import Outcome, ended
+from .outcome import CHECKPOINTED, Outcome, ended
 
 # states of a job that has not ended; a preempted job that is started again shows as PENDING
 LIVE = frozenset(
     {"PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT", "COMPLETING"}
     | {"REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
 )
-
-CHECKPOINTED = 75
-"""Exit code of a job that saved its state and wants to go on."""
 
 # slurmstepd's own "signal" for an output file that it cannot open
 NO_OUTPUT_FILE = 53
@@ -135,10 +132,14 @@ def lost(seconds: float) -> Outcome:
 def stdout_of(submit_line: str) -> str:
     """The output file that the submit file names, found by sacct's SubmitLine; empty if it is gone."""
     try:
-        path = Path(shlex.split(submit_line)[-1])
-        lines = path.read_text(encoding="utf-8").splitlines()
+        return stdout_named(Path(shlex.split(submit_line)[-1]).read_text(encoding="utf-8"))
     except (ValueError, IndexError, OSError):
         return ""
+
+
+def stdout_named(submit_text: str) -> str:
+    """The output file that a submit file names."""
+    lines = submit_text.splitlines()
     named = [line.partition("=")[2].strip() for line in lines if line.startswith("#SBATCH --output=")]
     return named[-1] if named else ""
 
