@@ -182,12 +182,7 @@ def fields_from(
     snpoint.errors.ConfigError
         As `JobFields` does.
     """
-    given = dict(defaults or {})
-    if any(resources.get(key) for key in ("gpu_model", "gpu_capability")):
-        # a job that chose its GPU is not held to the site's floor
-        given.pop("gpu_capability", None)
-    given |= {key: value for key in (*NUMBERS, *WORDS, *FURTHER) if (value := resources.get(key)) not in (None, "")}
-    given |= _job_keys(resources.get("job"))
+    given = _given(resources, defaults or {})
     if mem_mb is not None:
         given["mem_mb"] = mem_mb
     fields: dict[str, Any] = {NUMBERS[key]: given[key] for key in NUMBERS if key in given}
@@ -207,6 +202,16 @@ def fields_from(
         excluded_nodes=tuple(excluded_nodes),
         **fields,
     )
+
+
+def _given(resources: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    """What is asked for, by Snakemake's names: the keys of ``job`` before other resources, those before defaults."""
+    given = dict(defaults)
+    if any(resources.get(key) for key in ("gpu_model", "gpu_capability")):
+        # a job that chose its GPU is not held to the site's floor
+        given.pop("gpu_capability", None)
+    given |= {key: value for key in (*NUMBERS, *WORDS, *FURTHER) if (value := resources.get(key)) not in (None, "")}
+    return given | _job_keys(resources.get("job"))
 
 
 def _job_keys(text: object) -> dict[str, object]:

@@ -90,7 +90,7 @@ def ticket(needed: bool) -> Iterator[Finding]:
 
 
 def wants_credentials() -> bool:
-    """Whether this machine's HTCondor sends a Kerberos credential with each job."""
+    """Whether this machine's HTCondor keeps Kerberos credentials: the executor then sends one with each job."""
     try:
         return bool(_bindings().param.get("SEC_CREDENTIAL_PRODUCER"))
     except ImportError:

@@ -9,6 +9,7 @@ import click
 
 from snpoint import config, paths, yamlfile
 from snpoint.errors import ConfigError, UsageError, shown
+from snpoint.health.queue import wants_credentials
 from snpoint.journal import FOLDER
 from snpoint.site import load_site, load_user
 from snpoint.validation import nearest
@@ -65,27 +66,13 @@ def submission(target: str, stage: str, profile: str) -> tuple[str, str | None]:
         wrapper=str(folder / "RUN" / f"{name}.sh"),
         log=str(folder / "events.log"),
         stdout=str(folder / "RUN" / f"{name}.out"),
-        send_credential=system == "htcondor" and keeps_credentials(),
+        send_credential=system == "htcondor" and wants_credentials(),
         defaults=load_user().defaults(site),
     )
     check_ceiling(fields, site)
     text = render(template, fields)
     check(system, text, template, site.attributes)
     return text, memory_warning(fields, site)
-
-
-def keeps_credentials() -> bool:
-    """Whether this machine's HTCondor stores Kerberos credentials: the executor then sends one with each job."""
-    import warnings
-
-    with warnings.catch_warnings():
-        # without a configuration of HTCondor on this machine the bindings warn on import
-        warnings.simplefilter("ignore")
-        try:
-            import htcondor2
-        except ImportError:
-            return False
-        return bool(htcondor2.param.get("SEC_CREDENTIAL_PRODUCER"))
 
 
 def job_wildcards(target: str, stage: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,7 @@ def command(targets: tuple[str, ...], as_json: bool) -> None:
     notices: list[str] = []
     states = _states(targets, notices)
     unknown, touched = _unrecorded(states), [str(state.node) for state in states if staleness.touched(state)]
-    if unknown:
-        notices.append(
-            f"Snakemake has no record of {len(unknown)} existing files (was .snakemake lost or moved?): its dry run"
-            " cannot see edits behind them. This table is right; run `snpoint repair` before the next `snakemake`."
-        )
-    if touched:
-        notices.append(
-            f"Snakemake will make {len(touched)} results again only because an input is newer, not different"
-            f" ({touched[0]}{', ...' if len(touched) > 1 else ''}). `snpoint repair` puts the times in order."
-        )
+    notices += _notices(unknown, touched)
     if as_json:
         content = {
             "format_version": 1,
@@ -134,6 +125,20 @@ def resolve(target: str) -> list[tuple[str, str | None]]:
 def _unrecorded(states: Iterable[State]) -> list[str]:
     outputs = [path for state in states for path in state.node.outputs if path not in state.missing]
     return [path for path in outputs if memory.read(path) is None]
+
+
+def _notices(unknown: Sequence[str], touched: Sequence[str]) -> Iterator[str]:
+    """Where Snakemake's next run would do something else than the table says."""
+    if unknown:
+        yield (
+            f"Snakemake has no record of {len(unknown)} existing files (was .snakemake lost or moved?): its dry run"
+            " cannot see edits behind them. This table is right; run `snpoint repair` before the next `snakemake`."
+        )
+    if touched:
+        yield (
+            f"Snakemake will make {len(touched)} results again only because an input is newer, not different"
+            f" ({touched[0]}{', ...' if len(touched) > 1 else ''}). `snpoint repair` puts the times in order."
+        )
 
 
 def _as_json(state: State) -> dict[str, Any]:
