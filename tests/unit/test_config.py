@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snpoint import config, inheritance, settings, yamlfile
+from snpoint import config, inheritance, jobrequests, settings, yamlfile
 from snpoint.documents import Job
 from snpoint.errors import ConfigError, InputMissingError, UntrustedInputError, UsageError
 from snpoint.tools.config import SCHEMAS, schema_text
@@ -167,27 +167,27 @@ def test_job_is_in_no_stage(inside: Path) -> None:
 
 def test_only_training_asks_for_a_gpu(inside: Path) -> None:
     job = config.load_version("electron_direction", "v0").job.model_copy(update={"gpus": 2, "runtime_h": 8.0})
-    assert config.resources(job, "train")["gpu"] == 2
-    assert config.resources(job, "train")["runtime"] == 480
-    assert config.resources(job, "evaluate")["gpu"] == 0
-    assert config.resources(job, "evaluate")["runtime"] == 120
+    assert jobrequests.resources(job, "train")["gpu"] == 2
+    assert jobrequests.resources(job, "train")["runtime"] == 480
+    assert jobrequests.resources(job, "evaluate")["gpu"] == 0
+    assert jobrequests.resources(job, "evaluate")["runtime"] == 120
 
 
 def test_further_keys_travel_in_one_string(inside: Path) -> None:
     """One cheap string per job: what is not set is not in it, and what was chosen for the training stays with it."""
     job = config.load_version("electron_direction", "v0").job
-    assert {config.resources(job, stage)["job"] for stage in ("train", "evaluate", "match")} == {""}
+    assert {jobrequests.resources(job, stage)["job"] for stage in ("train", "evaluate", "match")} == {""}
     asked = {"gpus": 1, "gpu_capability": 8.0, "partition": "gpu", "account": "dune", "max_segments": 3}
     job = job.model_copy(update=asked)
     asked.pop("gpus")
-    assert json.loads(config.resources(job, "train")["job"]) == asked
-    assert json.loads(config.resources(job, "evaluate")["job"]) == {"account": "dune"}
+    assert json.loads(jobrequests.resources(job, "train")["job"]) == asked
+    assert json.loads(jobrequests.resources(job, "evaluate")["job"]) == {"account": "dune"}
 
 
 def test_a_chunk_may_take_longer_than_the_stages_after_a_training(inside: Path) -> None:
     job = config.load_sample("sim_es").job.model_copy(update={"runtime_h": 6.0, "partition": "long"})
-    assert config.resources(job, "simulate")["runtime"] == 360
-    assert json.loads(config.resources(job, "simulate")["job"]) == {"partition": "long"}
+    assert jobrequests.resources(job, "simulate")["runtime"] == 360
+    assert json.loads(jobrequests.resources(job, "simulate")["job"]) == {"partition": "long"}
 
 
 def test_who_is_charged_is_no_part_of_a_version(inside: Path) -> None:

@@ -100,6 +100,6 @@ def test_rule_files_import_only_what_is_light() -> None:
         "snakemake.utils import min_version",
         "snpoint import config as config_files",
         "snpoint import lock",
-        "snpoint import paths, preflight, recovery",
+        "snpoint import jobrequests, paths, preflight, recovery, submissions",
         "snpoint.errors import InputMissingError, SnpointError",
     }

@@ -4,7 +4,7 @@ import os
 import sys
 
 from snpoint import config as config_files
-from snpoint import paths, preflight, recovery, submissions
+from snpoint import jobrequests, paths, preflight, recovery, submissions
 from snpoint.errors import InputMissingError, SnpointError
 
 
@@ -44,7 +44,7 @@ def resource(stage, name):
     """One resource of a job, from the `job:` section behind it. Resources never make a result stale."""
 
     def value(wildcards):
-        return config_files.resources(config_files.stage_job(stage, wildcards), stage)[
+        return jobrequests.resources(jobrequests.stage_job(stage, wildcards), stage)[
             name
         ]
 
@@ -53,7 +53,7 @@ def resource(stage, name):
 
 def job_resources(stage):
     """All other resources of a job."""
-    return {name: resource(stage, name) for name in config_files.resource_names(stage)}
+    return {name: resource(stage, name) for name in jobrequests.resource_names(stage)}
 
 
 def tpstream_files(wildcards):

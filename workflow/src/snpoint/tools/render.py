@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from snpoint import config, paths, yamlfile
+from snpoint import config, jobrequests, paths, yamlfile
 from snpoint.errors import ConfigError, UsageError, shown
 from snpoint.health.queue import wants_credentials
 from snpoint.journal import FOLDER
@@ -55,12 +55,12 @@ def submission(target: str, stage: str, profile: str) -> tuple[str, str | None]:
     if system not in SUFFIXES:
         raise ConfigError(f"profile '{profile}': templated-system {shown(system)}; {nearest(str(system), SUFFIXES)}")
     wildcards = job_wildcards(target, stage)
-    resources = config.resources(config.stage_job(stage, wildcards), stage)
+    resources = jobrequests.resources(jobrequests.stage_job(stage, wildcards), stage)
     name = ".".join((stage, *wildcards.values())).replace("/", "_")
     site = load_site(content.get("templated-site"))
     folder = Path.cwd() / FOLDER
     fields = fields_from(
-        default_resources(content) | {key: resources[key] for key in config.resource_names(stage)},
+        default_resources(content) | {key: resources[key] for key in jobrequests.resource_names(stage)},
         resources["threads"],
         name=name,
         wrapper=str(folder / "RUN" / f"{name}.sh"),
