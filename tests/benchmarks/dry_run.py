@@ -2,10 +2,15 @@
 
     python tests/benchmarks/dry_run.py                          # 1,000 versions, 5 alternating pairs; the goal is 1.3
     python tests/benchmarks/dry_run.py --versions 1000 10000 --pairs 3
+    python tests/benchmarks/dry_run.py --submit                 # a real run, up to its first submission
 
 Compared are `snakemake -n --quiet rules` with the project's rules, with the same rules whose params and resources are
 constants, and, to see what the checks at the start cost, with those rules and without the checks. CPU time and memory
 are of the whole process; the speed of a shared machine varies, so that only ratios within a pair count.
+
+With ``--submit`` it is timed how long a run with `--profile slurm` takes until it calls `sbatch`, which is a stand-in
+that refuses: the requests of all jobs are checked before that. (2 cores, 1,000 versions, 4,044 jobs: 9 s, of which the
+check 1.4 s; a dry run 9.7 s.)
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -41,6 +47,13 @@ def resource(stage, name):
 
 """
 CHECKS = r"try:\n    preflight\.check_active\(\).*?recovery\.remember_unfinished\(\)\n"
+REFUSING = """\
+#!/bin/sh
+[ "$1" = --version ] && exit 0
+[ -e CALLED ] || date +%s.%N > CALLED
+echo "sbatch: error: Memory specification can not be satisfied" >&2
+exit 1
+"""
 GOAL_RATIO, GOAL_MB, GOAL_AT = 1.3, 300.0, 1000
 
 
@@ -115,12 +128,37 @@ def compare(versions: int, pairs: int) -> bool:
     return versions != GOAL_AT or (ratio <= GOAL_RATIO and memory <= GOAL_MB)
 
 
+def submit(versions: int) -> None:
+    """Print how long a real run takes until it submits its first job."""
+    with tempfile.TemporaryDirectory() as place:
+        project, binaries = make_project(Path(place) / "project", versions), Path(place) / "bin"
+        shutil.copytree(REPOSITORY / "profiles/slurm", project / "slurm")
+        shutil.copytree(REPOSITORY / "workflow/templates", project / "workflow/templates")
+        binaries.mkdir()
+        called = binaries / "called"
+        for name, text in {"sbatch": REFUSING.replace("CALLED", str(called)), "scontrol": "#!/bin/sh\n"}.items():
+            (binaries / name).write_text(text, encoding="utf-8")
+            (binaries / name).chmod(0o755)
+        command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--quiet", "rules"]
+        environment = os.environ | {"PATH": f"{binaries}:{os.environ['PATH']}"}
+        began = time.time()
+        result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+        if not called.exists():
+            raise SystemExit(result.stderr[-2000:])
+        sys.stdout.write(f"{versions} versions: first submission after {float(called.read_text()) - began:.1f} s\n")
+
+
 def main() -> None:
     """Compare, for each number of versions; exit code 1 if the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--versions", type=int, nargs="+", default=[1000])
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--submit", action="store_true")
     given = parser.parse_args()
+    if given.submit:
+        for versions in given.versions:
+            submit(versions)
+        return
     met = [compare(versions, given.pairs) for versions in given.versions]
     sys.exit(not all(met))
 

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from queue_of import Queue
 from workplace import Workplace
-
-from snpoint.journal import Entry, Journal
 
 REPOSITORY = Path(__file__).parents[2]
 MATCH = "results/samples/sim_es/match/0000.parquet"
-
-
-class Queue:
-    """The journal of a batch run, and the records of its jobs."""
-
-    def __init__(self, folder: Path, system: str = "htcondor") -> None:
-        self.journal = Journal(folder / ".snakemake/templated")
-        self.system = system
-
-    def submit(self, job: str | None, target: str = MATCH) -> str:
-        key = f"key{len(self.journal.entries)}"
-        record = str(self.journal.folder / f"{key}.job.json")
-        self.journal.intend(Entry(key=key, target=target, name="x", system=self.system, digest="d", record=record))
-        if job is not None:
-            self.journal.submitted(key, job)
-        return key
-
-    def record(self, key: str, **content: Any) -> None:
-        """What the job has written down about itself."""
-        Path(self.journal.entries[key].record).write_text(json.dumps(content), encoding="utf-8")
 
 
 @pytest.fixture
@@ -47,7 +25,7 @@ def local(workplace: Workplace, *arguments: str) -> tuple[int, str]:
 
 
 def test_local_run_of_what_is_in_a_queue_is_refused_in_one_line(workplace: Workplace, queue: Queue) -> None:
-    queue.submit("17")
+    queue.submit("17", MATCH)
     before = (workplace.folder / MATCH).stat().st_mtime_ns
     code, said = local(workplace)
     assert code == 79
@@ -61,7 +39,7 @@ def test_local_run_of_what_is_in_a_queue_is_refused_in_one_line(workplace: Workp
 
 
 def test_nothing_stands_in_the_way_once_the_end_was_seen(workplace: Workplace, queue: Queue) -> None:
-    key = queue.submit("17")
+    key = queue.submit("17", MATCH)
     assert local(workplace)[0] == 79
     queue.journal.ended(key, {"kind": "removed"})
     code, said = local(workplace)
@@ -81,19 +59,19 @@ def test_nothing_stands_in_the_way_once_the_end_was_seen(workplace: Workplace, q
 def test_what_the_job_says_of_itself_counts(
     workplace: Workplace, queue: Queue, record: dict[str, Any], code: int
 ) -> None:
-    queue.record(queue.submit("17"), **record)
+    queue.record(queue.submit("17", MATCH), **record)
     assert local(workplace)[0] == code
 
 
 def test_jobs_for_other_files_and_dry_runs_are_not_concerned(workplace: Workplace, queue: Queue) -> None:
     queue.submit("17", MATCH.replace("0000", "0001"))
     assert local(workplace)[0] == 0
-    queue.submit("18")
+    queue.submit("18", MATCH)
     assert local(workplace, "-n", MATCH)[0] == 0
 
 
 def test_a_journal_that_cannot_be_read_stops_a_local_run(workplace: Workplace, queue: Queue) -> None:
-    queue.submit("17")
+    queue.submit("17", MATCH)
     queue.journal.path.write_text("{\n", encoding="utf-8")
     code, said = local(workplace)
     assert code == 65
@@ -102,9 +80,9 @@ def test_a_journal_that_cannot_be_read_stops_a_local_run(workplace: Workplace, q
 
 def test_jobs_of_slurm_are_removed_by_number_or_by_comment(workplace: Workplace) -> None:
     queue = Queue(workplace.folder, "slurm")
-    queue.submit("17")
+    queue.submit("17", MATCH)
     assert "`scancel 17`" in local(workplace)[1]
-    queue.submit(None)  # the driver was killed while it submitted
+    queue.submit(None, MATCH)  # the driver was killed while it submitted
     said = local(workplace)[1]
     assert "17 for" in said
     assert "id unknown for" in said
