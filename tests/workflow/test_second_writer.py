@@ -38,6 +38,11 @@ def test_local_run_of_what_is_in_a_queue_is_refused_in_one_line(workplace: Workp
     assert list((workplace.folder / ".snakemake/locks").glob("*.lock")) == [], "the lock is given back"
 
 
+def test_the_schedd_that_has_the_jobs_is_named(workplace: Workplace) -> None:
+    Queue(workplace.folder, name="bigbird07.cern.ch").submit("17", MATCH)
+    assert "`condor_rm -name bigbird07.cern.ch -constraint 'SnpointWorkdir == " in local(workplace)[1]
+
+
 def test_nothing_stands_in_the_way_once_the_end_was_seen(workplace: Workplace, queue: Queue) -> None:
     key = queue.submit("17", MATCH)
     assert local(workplace)[0] == 79
