@@ -32,7 +32,7 @@ def test_local_run_of_what_is_in_a_queue_is_refused_in_one_line(workplace: Workp
     assert "Traceback" not in said
     (line,) = [line for line in said.splitlines() if line.startswith("error:")]
     assert f"1 job may still be in the queue of htcondor and write these files: 17 for {MATCH}." in line
-    assert "`snakemake --profile htcondor` goes on with it" in line
+    assert "`snakemake --profile htcondor` of these files goes on with it" in line
     assert f"condor_rm -constraint 'SnpointWorkdir == \"{queue.journal.token}\"'" in line
     assert (workplace.folder / MATCH).stat().st_mtime_ns == before, "nothing has run"
     assert list((workplace.folder / ".snakemake/locks").glob("*.lock")) == [], "the lock is given back"

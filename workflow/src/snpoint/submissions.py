@@ -196,8 +196,8 @@ def _ways_out(system: str, entries: Sequence[Entry], token: str) -> str:
     count, them = ("1 job", "it") if len(entries) == 1 else (f"{len(entries)} jobs", "them")
     return (
         f"{count} may still be in the queue of {system} and write these files: {shown}{more}."
-        f" `snakemake --profile {system}` goes on with {them}; Ctrl-C in that run removes {them} and notes it, also"
-        f" what was removed by `{_removal(system, entries, token)}`"
+        f" `snakemake --profile {system}` of these files goes on with {them}; Ctrl-C in that run removes {them} and"
+        f" notes it, also what was removed by `{_removal(system, entries, token)}`"
     )
 
 
