@@ -312,8 +312,8 @@ DEAF = (
     BLIND.split("jobs = ")[0].replace("nowhere.log", "elsewhere.log")
     + """
 import os, signal, sys
-from snakemake_executor_plugin_templated import backend_htcondor
-backend_htcondor.REMOVAL_S = 2
+from snakemake_executor_plugin_templated import schedd as requests
+requests.LONG_S = 2
 names = {backend.submit(Path("x.sub"), text.replace("EXECUTABLE", path).replace("CPUS", "1"), path): path
          for path in ("/bin/true", "/no/such")}
 while not all(life.outcome for life in backend._log.by_key.values()) or len(backend._log.by_key) < 2:

@@ -73,7 +73,7 @@ def grow(log: EventLog, *texts: str) -> None:
     """Append to the log and read it."""
     with log.path.open("a") as stream:
         stream.write("".join(texts))
-    assert log.read(), log.error
+    assert log.read()
 
 
 def only(log: EventLog) -> Life:
@@ -144,7 +144,6 @@ def test_id_of_a_new_pool_is_not_the_old_job(log: EventLog) -> None:
 
 def test_missing_log_is_no_error_but_unreadable(log: EventLog) -> None:
     assert not log.read()
-    assert str(log.path) in log.error
     grow(log, submitted(7, "abc"))
     assert only(log).id == "7"
 
@@ -165,6 +164,13 @@ def test_shortened_log_is_read_anew(log: EventLog) -> None:
     assert list(log.by_key) == ["def"]
 
 
+# as on a pool whose one policy guards memory and run time
+CERN = (
+    "The system macro SYSTEM_PERIODIC_REMOVE expression '(JobUniverse == 5 && MemoryUsage > 1.5 * RequestMemory) ||"
+    " (JobStatus == 2 && (CurrentTime - JobCurrentStartDate) > MaxRuntime)' evaluated to TRUE"
+)
+
+
 @pytest.mark.parametrize(
     ("code", "subcode", "reason", "kind"),
     [
@@ -178,6 +184,13 @@ def test_shortened_log_is_read_anew(log: EventLog) -> None:
         (46, 0, "The job exceeded allowed job duration", "out_of_time"),
         (26, 0, "wall time exceeded", "out_of_time"),
         (13, 2, "Transfer input files failure", "held"),
+        (26, 0, CERN.replace("REMOVE", "HOLD"), "held"),
+        (
+            3,
+            0,
+            "The job attribute PeriodicHold expression '(RemoteWallClockTime > 3600)' evaluated to TRUE",
+            "out_of_time",
+        ),
     ],
 )
 def test_holds_are_told_apart(code: int, subcode: int, reason: str, kind: str) -> None:
@@ -193,6 +206,26 @@ def test_holds_are_told_apart(code: int, subcode: int, reason: str, kind: str) -
         ("Job removed by SYSTEM_PERIODIC_REMOVE due to wall time exceeded allowed max.", "out_of_time"),
         ("SYSTEM_PERIODIC_REMOVE: MemoryUsage over RequestMemory", "out_of_memory"),
         ("The system macro SYSTEM_PERIODIC_REMOVE expression 'NumJobStarts > 10' evaluated to TRUE", "removed"),
+        # an expression with limits of both kinds tells nothing; the words around it may
+        (CERN, "removed"),
+        (f"{CERN}: wall time over MaxRuntime", "out_of_time"),
+        (f"{CERN}: memory over the request", "out_of_memory"),
+        (f"The system macro SYSTEM_PERIODIC_REMOVE_MEMORY {CERN.partition('REMOVE ')[2]}", "out_of_memory"),
+        (
+            "The system macro SYSTEM_PERIODIC_REMOVE expression '(JobStatus == 2 && ResidentSetSize > 1024 *"
+            " RequestMemory) || (RemoteWallClockTime > MaxRuntime)' evaluated to TRUE",
+            "removed",
+        ),
+        (
+            "The system macro SYSTEM_PERIODIC_REMOVE expression '(JobStatus == 2 &&\n  MemoryUsage > 3 * RequestMemory)'"
+            " evaluated to TRUE",
+            "out_of_memory",
+        ),
+        (
+            "The job attribute PeriodicRemove expression '(JobStatus == 2) && (time() - JobCurrentStartDate > 7200)'"
+            " evaluated to TRUE",
+            "out_of_time",
+        ),
     ],
 )
 def test_removals_are_told_apart(reason: str, kind: str) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .backend import BackendError, Found, Place, Poll
+from .backend import BackendError, BusyError, Found, Place, Poll, UnclearError
 from .bindings import check_expressions, guarded
 from .ends import HELD, IDLE, SPOOLING, outcome_of
 from .eventlog import EventLog, Life
 from .outcome import Outcome
+from .schedd import NoAnswerError, Schedd, slots_with
 from .unmatched import Verdict, examine_all
 
 # AFS may show a log late, or never again once a token is gone: a job that the log is silent about is looked up
@@ -30,14 +28,9 @@ CLOCK_S = 86_400
 # a Kerberos ticket lives about a day; the stored copy is what the pool hands to jobs
 CREDENTIAL_AGE_S = 3600.0
 
-# a busy schedd answers late
-REMOVAL_S = 300.0
-
-# the bindings pass a reason on only beside a code
-_REMOVE = """
-import htcondor2, json, sys
-htcondor2.Schedd().act(htcondor2.JobAction.Remove, json.load(sys.stdin), ("removed by the pipeline", 1))
-"""
+# a submission that was not answered: how long the job is looked for, and with which pauses. The schedd serves one
+# submission to its end before it answers anybody else, so that its answer is reliable; the second one is for a restart
+LOOK_FOR_S, LOOK_EVERY_S = 30.0, 3.0
 
 _ATTRIBUTES = [
     "ClusterId",
@@ -57,7 +50,7 @@ _ATTRIBUTES = [
 
 
 class HTCondor:
-    """The schedd that the machine's HTCondor configuration names, as one work directory uses it.
+    """A schedd, as one work directory uses it.
 
     Parameters
     ----------
@@ -79,49 +72,84 @@ class HTCondor:
         self._missing: dict[str, float] = {}
         self._examined: dict[str, float] = {}
         self._noted: dict[str, set[str]] = {}
+        # keys of submissions that were reported as not made
+        self._disowned: set[str] = set()
         self._credential_at: float | None = None
         self.queries = 0
-        self.removal_command = f"condor_rm -constraint '{self._mine}'"
         # only a site that keeps Kerberos credentials has a producer; elsewhere the job would never start
         self.send_credential = bool(htcondor2.param.get("SEC_CREDENTIAL_PRODUCER"))
         try:
-            self._schedd = htcondor2.Schedd()
-        except Exception as error:  # the bindings raise several unrelated classes
-            raise BackendError(
-                f"no HTCondor schedd found ({error}): run on a submit node, or set CONDOR_CONFIG to its configuration"
-            ) from error
+            self._schedd = Schedd(place.queue)
+        except BackendError as error:
+            raise BackendError(_no_schedd(place, error)) from error
+        self.queue_name = self._schedd.name
+        where = "" if self._schedd.default else f"-name {self.queue_name} "
+        self.removal_command = f"condor_rm {where}-constraint '{self._mine}'"
 
     # -- submission
 
     def submit(self, path: Path, text: str, key: str) -> str:
         """Submit one job and return its cluster id."""
         with guarded(f"HTCondor refused {path}"):
-            description = self._condor.Submit(text)
-            check_expressions(description, path)
-            # put in here and not in the template, because everything else relies on it
-            description["My.SnpointWorkdir"] = f'"{self._place.token}"'
-            description["My.SnpointKey"] = f'"{key}"'
-            description["submit_event_notes"] = key
-            self._store_credential(description)
-            job = str(self._schedd.submit(description).cluster())
+            check_expressions(self._condor.Submit(text), path)
+        # put in here and not in the template, because everything else relies on it
+        more = {
+            "My.SnpointWorkdir": f'"{self._place.token}"',
+            "My.SnpointKey": f'"{key}"',
+            "submit_event_notes": key,
+        }
+        try:
+            credential = self._credential_is_due()
+            job = self._schedd.submit(text, more, credential=credential)
+            if credential:
+                self._credential_at = time.monotonic()
+        except BusyError as error:
+            raise BusyError(f"HTCondor does not take {path} now: {error}") from error
+        except NoAnswerError as error:
+            job = self._accepted(key, f"HTCondor did not answer the submission of {path}: {error}")
+        except BackendError as error:
+            raise BackendError(f"HTCondor refused {path}: {error}") from error
         self._keys[job] = key
         self._submitted[job] = time.time()
         self._certain[job] = time.monotonic()
         return job
 
-    def _store_credential(self, description: Any) -> None:
-        """Store the user's Kerberos credential for the pool, as condor_submit does, at most once per hour."""
-        now = time.monotonic()
-        if not self.send_credential or (self._credential_at and now - self._credential_at < CREDENTIAL_AGE_S):
-            return
-        description.issue_credentials()
-        self._credential_at = now
+    def _credential_is_due(self) -> bool:
+        """Whether to store the user's Kerberos credential for the pool: as condor_submit does, but once per hour."""
+        age = time.monotonic() - (self._credential_at or -CREDENTIAL_AGE_S)
+        return self.send_credential and age >= CREDENTIAL_AGE_S
+
+    def _accepted(self, key: str, why: str) -> str:
+        """Id of a job whose submission was not answered, if the log, the queue or the history has it."""
+        until, answers = time.monotonic() + LOOK_FOR_S, 0
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(LOOK_EVERY_S)
+            self._log.read()
+            if life := self._log.by_key.get(key):
+                return life.id
+            try:
+                ads = self._queue(timeout=max(left, 5.0))
+                if answers:
+                    # it may have ended already
+                    ads |= self._history([key], since=time.time())
+            except BackendError as error:
+                why = f"{why}; {error}" if str(error) not in why else why
+                continue
+            for job, ad in ads.items():
+                if ad["SnpointKey"] == key:
+                    return job
+            answers += 1
+            if answers == 2:
+                self._disowned.add(key)
+                raise BusyError(f"{why}; the job did not appear in the queue")
+        raise UnclearError(f"{why}; it is not known whether the job is in the queue of {self.queue_name}")
 
     # -- polling
 
     def poll(self, ids: Sequence[str]) -> Poll:
         """Read the log; ask the schedd only about what the log does not tell."""
         readable = self._log.read()
+        self._remove_disowned()
         lives = {job: life for job in ids if (life := self._log.life(job, self._keys.get(job)))}
         outcomes = {job: life.outcome for job, life in lives.items() if life.outcome and not _spooling(life.outcome)}
         held = {job for job in outcomes if lives[job].queued}
@@ -141,6 +169,13 @@ class HTCondor:
             (job, found.reason) for job, found in verdicts.items() if not found.never and self._first(job, "waits")
         ]
         return Poll(outcomes, [*waits, *self._evictions(lives, outcomes)])
+
+    def _remove_disowned(self) -> None:
+        """Remove jobs that came into the queue after all: they would do the same work beside their successors."""
+        late = {key: life.id for key in self._disowned if (life := self._log.by_key.get(key)) and life.queued}
+        with suppress(BackendError):  # the next poll tries again
+            self.cancel(list(late.values()))
+            self._disowned -= late.keys()
 
     def _without_queued(self, outcomes: dict[str, Outcome], queued: Sequence[str]) -> dict[str, Outcome]:
         """Remove given-up jobs from the queue; those that cannot be removed have not ended yet.
@@ -208,11 +243,10 @@ class HTCondor:
 
     # -- asking
 
-    def _queue(self, *, whole: bool = False) -> dict[str, Any]:
+    def _queue(self, *, whole: bool = False, timeout: float | None = None) -> dict[str, Any]:
         """The work directory's jobs in the queue, by id, with one query."""
-        with guarded("the HTCondor schedd does not answer"):
-            self.queries += 1
-            ads = self._schedd.query(self._mine, [] if whole else _ATTRIBUTES)
+        self.queries += 1
+        ads = self._schedd.query(self._mine, [] if whole else _ATTRIBUTES, timeout=timeout)
         by_id = {str(ad["ClusterId"]): ad for ad in ads}
         return {job: ad for job, ad in by_id.items() if self._keys.get(job, ad["SnpointKey"]) == ad["SnpointKey"]}
 
@@ -222,9 +256,8 @@ class HTCondor:
             return {}
         constraint = f'{self._mine} && stringListMember(SnpointKey, "{",".join(keys)}")'
         stop = f"EnteredCurrentStatus < {int(since) - CLOCK_S}" if since else None
-        with guarded("the HTCondor schedd does not tell its history"):
-            self.queries += 1
-            ads = self._schedd.history(constraint, _ATTRIBUTES, len(keys), stop)
+        self.queries += 1
+        ads = self._schedd.history(constraint, _ATTRIBUTES, len(keys), stop)
         return {str(ad["ClusterId"]): ad for ad in ads}
 
     def _examine(self, jobs: Mapping[str, Any]) -> dict[str, Verdict]:
@@ -232,8 +265,8 @@ class HTCondor:
         if not jobs:
             return {}
         self._examined |= dict.fromkeys(jobs, time.time())
-        with guarded("the HTCondor collector does not answer"):
-            return examine_all(jobs, self._condor.Collector(), self._condor.AdType.Slot)
+        with guarded("the pool's machines cannot be compared with what the jobs ask for"):
+            return examine_all(jobs, slots_with)
 
     # -- starting again, leaving
 
@@ -256,28 +289,17 @@ class HTCondor:
     def cancel(self, ids: Sequence[str]) -> None:
         """Remove jobs with one request to the schedd."""
         if ids:
-            self._remove(list(ids))
+            self._schedd.remove(ids)
 
-    def cancel_all(self) -> None:
-        """Remove every job of the work directory with one request to the schedd."""
-        self._remove(self._mine)
 
-    def _remove(self, which: str | list[str]) -> None:
-        """Remove jobs in a process of its own: the bindings stop all of Python while a schedd does not answer."""
-        with guarded("HTCondor does not remove the jobs"):
-            done = subprocess.run(
-                [sys.executable, "-c", _REMOVE],
-                input=json.dumps(which),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=REMOVAL_S,
-                # Ctrl-C in the terminal is for the pipeline; what it has asked for is done all the same
-                start_new_session=True,
-            )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise BackendError(f"HTCondor does not remove the jobs: {reason}")
+def _no_schedd(place: Place, error: BackendError) -> str:
+    if not place.queue:
+        return f"no HTCondor schedd found ({error}): run on a submit node, or set CONDOR_CONFIG to its configuration"
+    return (
+        f"jobs of this folder are in the queue of the schedd {place.queue}, which is not found ({error}): start again"
+        f" when `condor_status -schedd {place.queue}` shows it; if it is gone for good and its jobs with it, move"
+        f" {place.event_log.with_name('jobs.jsonl')} away"
+    )
 
 
 def _spooling(outcome: Outcome) -> bool:

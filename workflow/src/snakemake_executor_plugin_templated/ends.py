@@ -20,19 +20,27 @@ JOB_POLICY, SITE_POLICY = 3, 26
 # input files are being spooled: the one hold that ends by itself
 SPOOLING = 16
 
-_MEMORY = re.compile("memory", re.IGNORECASE)
-_TIME = re.compile(r"run.?time|wall|execut\w+ (time|duration)|job duration", re.IGNORECASE)
+_MEMORY = re.compile("memory|ResidentSetSize|ProportionalSetSize|ImageSize", re.IGNORECASE)
+_TIME = re.compile(
+    r"run.?time|wall|execut\w+ (time|duration)|job duration|JobStartDate|JobCurrentStart|CommittedTime", re.IGNORECASE
+)
 _BY_SOMEBODY = re.compile(r"condor_rm|\(by user ")
+
+# "The system macro SYSTEM_PERIODIC_REMOVE expression '...' evaluated to TRUE": what a policy looks at, and not what it
+# has seen; one expression may join limits of every kind
+_QUOTED = re.compile(r"expression\s+'(.*)'\s+evaluated", re.IGNORECASE | re.DOTALL)
 
 
 def hold(code: int, subcode: int, reason: str, node: str = "") -> Outcome:
     """Outcome of a job that HTCondor or somebody put on hold."""
     policy = code in (JOB_POLICY, SITE_POLICY)
     kind: Kind = "held"
-    if code == MEMORY_CODE or (policy and (subcode == MEMORY_SUBCODE or _MEMORY.search(reason))):
+    if code == MEMORY_CODE or (policy and subcode == MEMORY_SUBCODE):
         kind = "out_of_memory"
-    elif code in TIME_CODES or (code == JOB_POLICY and subcode == TIME_SUBCODE) or (policy and _TIME.search(reason)):
+    elif code in TIME_CODES or (code == JOB_POLICY and subcode == TIME_SUBCODE):
         kind = "out_of_time"
+    elif policy:
+        kind = _limit(reason) or kind
     return Outcome(kind, _one_line(reason), hold_code=code, hold_subcode=subcode, node=node)
 
 
@@ -40,11 +48,21 @@ def removal(reason: str, node: str = "") -> Outcome:
     """Outcome of a job that left the queue without having ended: by somebody, or by a policy that says why."""
     kind: Kind = "removed"
     if not _BY_SOMEBODY.search(reason):
-        if _MEMORY.search(reason):
-            kind = "out_of_memory"
-        elif _TIME.search(reason):
-            kind = "out_of_time"
+        kind = _limit(reason) or kind
     return Outcome(kind, _one_line(reason), node=node)
+
+
+def _limit(reason: str) -> Kind | None:
+    """Which limit a policy's words name: its own words first, then its expression if that knows only one limit."""
+    if _MEMORY.search(said := _QUOTED.sub("", reason)):
+        return "out_of_memory"
+    if _TIME.search(said):
+        return "out_of_time"
+    quoted = " ".join(_QUOTED.findall(reason))
+    memory, time = _MEMORY.search(quoted), _TIME.search(quoted)
+    if bool(memory) == bool(time):
+        return None
+    return "out_of_memory" if memory else "out_of_time"
 
 
 def outcome_of(ad: Mapping[str, Any]) -> Outcome | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -88,7 +89,8 @@ class EventLog:
         self._by_id: dict[str, Life] = {}
         self._reader: Any = None
         self._seen: tuple[int, int] = (0, 0)
-        self.error = ""
+        # polls, and a submission that was not answered, read it
+        self._guard = threading.Lock()
 
     def life(self, job: str, key: str | None) -> Life | None:
         """The job with this id, if it is the one with this key: a new pool counts its ids from 1 again."""
@@ -96,20 +98,19 @@ class EventLog:
         return life if life and life.id == job else None
 
     def read(self) -> bool:
-        """Take in what was written since the last call. False if the log cannot be read; ``error`` says why."""
-        try:
-            status = self.path.stat()
-            if self._reader is None or status.st_ino != self._seen[0] or status.st_size < self._seen[1]:
-                self._open()
-            self._seen = (status.st_ino, status.st_size)
-            for event in self._reader.events(0):
-                self._take(event)
-        except Exception as error:  # noqa: BLE001  # OSError of the file system, several unrelated classes of the bindings
-            # what was read stays true; the next call begins at the start again
-            self._reader, self.error = None, f"{self.path}: {error}"
-            return False
-        self.error = ""
-        return True
+        """Take in what was written since the last call. False if the log cannot be read."""
+        with self._guard:
+            try:
+                status = self.path.stat()
+                if self._reader is None or status.st_ino != self._seen[0] or status.st_size < self._seen[1]:
+                    self._open()
+                self._seen = (status.st_ino, status.st_size)
+                for event in self._reader.events(0):
+                    self._take(event)
+            except Exception:  # noqa: BLE001  # OSError of the file system, several unrelated classes of the bindings
+                # what was read stays true; the next call begins at the start again
+                self._reader = None
+        return self._reader is not None
 
     def _open(self) -> None:
         # imported here: only a submit node needs the bindings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,17 +83,17 @@ def examine(job: Any, slots: Sequence[Any]) -> Verdict:
     return Verdict(True, _why(failing, len(machines)))
 
 
-def examine_all(jobs: Mapping[str, Any], collector: Any, slot_type: Any) -> dict[str, Verdict]:
+def examine_all(
+    jobs: Mapping[str, Any], slots_with: Callable[[str, Sequence[str]], Sequence[Any]]
+) -> dict[str, Verdict]:
     """`examine` for many jobs, by id. A large pool is asked only for the attributes that the requirements look at.
 
     Parameters
     ----------
     jobs : mapping
         Whole ads of the jobs.
-    collector : htcondor2.Collector
-        Where the slots are known.
-    slot_type : htcondor2.AdType
-        Its word for slots.
+    slots_with : callable
+        The collector's answer to a constraint and names of attributes; no names: all attributes.
     """
     on_gpu = {job for job, ad in jobs.items() if "RequestGPUs" in ad and ad.eval("RequestGPUs")}
     verdicts: dict[str, Verdict] = {}
@@ -101,11 +101,11 @@ def examine_all(jobs: Mapping[str, Any], collector: Any, slot_type: Any) -> dict
         if not group:
             continue
         names = sorted(set(SLOT_ATTRIBUTES).union(*(_references(jobs[job]) for job in group)))
-        slots = []
+        slots: Sequence[Any] = []
         if group is on_gpu:
             # the properties of each GPU have attributes of their own, which cannot be asked for by name
-            slots = collector.query(slot_type, f"{_NOT_A_PART} && TotalGPUs > 0")
-        slots = slots or collector.query(slot_type, _NOT_A_PART, names)
+            slots = slots_with(f"{_NOT_A_PART} && TotalGPUs > 0", [])
+        slots = slots or slots_with(_NOT_A_PART, names)
         verdicts |= {job: examine(jobs[job], slots) for job in group}
     return verdicts
 
