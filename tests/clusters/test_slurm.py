@@ -335,6 +335,50 @@ def controller(cluster: Cluster) -> Iterator[int]:
 
 
 @ALONE
+def test_submission_that_gets_no_answer_is_made_once(
+    cluster: Cluster, toy: Path, start: Pipelines, controller: int
+) -> None:
+    """The controller carries it out when nobody waits for the answer any more."""
+    os.kill(controller, signal.SIGSTOP)
+    path = shims(toy)
+    process = start(single("touch {output}"), *QUICK, PATH=path)
+    calls = toy / "shims/calls"
+    wait_for(lambda: calls.exists() and "squeue" in calls.read_text(), "sbatch has given up, the queue is looked at")
+    os.kill(controller, signal.SIGCONT)
+    stderr = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, stderr
+    assert len(submissions(cluster, toy)) == 1
+
+
+PAIR = """
+rule all:
+    input: "out/1.txt", "out/2.txt"
+rule one:
+    output: "out/{n}.txt"
+    resources: mem_mb=100, runtime=10
+    shell: "sleep 3; touch {output}"
+"""
+
+
+@pytest.fixture
+def one_job_per_user(cluster: Cluster) -> Iterator[None]:
+    """A QOS that lets each user have one job."""
+    cluster.run("sacctmgr", "--immediate", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=1")
+    yield
+    cluster.run("sacctmgr", "--immediate", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=-1")
+
+
+@pytest.mark.usefixtures("one_job_per_user")
+@pytest.mark.parametrize("cluster", ["slurm_accounting"], indirect=True)
+def test_limit_on_the_number_of_jobs_is_waited_for(cluster: Cluster, toy: Path, start: Pipelines) -> None:
+    code, stderr = start.finish(PAIR, *QUICK)
+    assert code == 0, stderr
+    assert "slurm takes no job for now" in stderr
+    assert "QOSMaxSubmitJobPerUserLimit" in stderr
+    assert len(submissions(cluster, toy)) == 2
+
+
+@ALONE
 def test_second_interrupt_leaves_at_once_and_says_how_to_remove_the_jobs(
     cluster: Cluster, toy: Path, start: Pipelines, controller: int
 ) -> None:

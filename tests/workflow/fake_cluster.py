@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -99,8 +102,33 @@ def kill_driver(folder: Path, process: subprocess.Popen[str]) -> None:
     """Kill -9, then what the manual says."""
     process.kill()
     process.communicate(timeout=30)
+    unlock(folder)
+
+
+def unlock(folder: Path) -> None:
+    """What the manual says after a pipeline that did not end by itself."""
     done = subprocess.run([sys.executable, "-m", "snpoint", "unlock"], cwd=folder, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def lose(folder: Path, job: int, state: str, number: signal.Signals) -> None:
+    """End a running job with a signal, and let SLURM say that it is in this state."""
+    set_state(folder, f"{job}.lost", state)
+    os.killpg(int((folder.parent / f"bin/{job}.job").read_text().split()[0]), number)
+
+
+def end_jobs(folder: Path) -> None:
+    """Kill the jobs that still run."""
+    for job in (folder.parent / "bin").glob("*.job"):
+        pid = int(job.read_text().split()[0])
+        if pid and not job.with_suffix(".rc").exists():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def lines(path: Path) -> int:
+    """How many lines a file has that may not be there yet."""
+    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def ended(folder: Path) -> list[Path]:

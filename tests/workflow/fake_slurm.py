@@ -2,9 +2,11 @@
 
 Linked as sbatch, squeue, scancel and sacct into one folder, which also holds its state. Files that a test may put
 there: ``squeue.broken`` (squeue fails once for each line in it), ``hold`` (jobs stay in the queue, held), ``in_vain``
-(they stay in the queue for the reason that is in the file), ``refuse`` (sbatch refuses), ``silent`` (sbatch submits and
-says that it got no answer), ``forget`` (squeue does not know ended jobs, or those of them in the file), ``accounting``
-(sacct works), and ``<exit code>.state`` (the state of jobs that end with this code).
+(they stay in the queue for the reason that is in the file), ``refuse`` (sbatch refuses), ``full`` (sbatch refuses once
+for each line in it, because there are too many jobs), ``silent`` (sbatch submits and says that it got no answer),
+``forget`` (squeue does not know ended jobs, or those of them in the file), ``accounting`` (sacct works), ``<exit
+code>.state`` (the state of jobs that end with this code), and ``<job>.lost`` (the state of a job that did not end by
+itself).
 """
 
 import os
@@ -22,14 +24,21 @@ def sbatch(arguments):
     if (FOLDER / "refuse").exists():
         sys.stderr.write("sbatch: error: Memory specification can not be satisfied\n")
         return 1
+    if once_less("full"):
+        sys.stderr.write(
+            "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates "
+            "accounting/QOS policy (job submit limit, user's size and/or time limits)\n"
+        )
+        return 1
     script = Path(arguments[-1])
     output = next(line.split("=", 1)[1] for line in script.read_text().splitlines() if "--output=" in line)
     job = len(list(FOLDER.glob("*.job"))) + 101
     pid = 0
     if not (FOLDER / "hold").exists() and not (FOLDER / "in_vain").exists():
-        command = 'SLURMD_NODENAME=node1 bash "$0" >>"$1" 2>&1; echo $? >"$2.part"; mv "$2.part" "$2"'
+        command = 'bash "$0" >>"$1" 2>&1; echo $? >"$2.part"; mv "$2.part" "$2"'
         child = subprocess.Popen(
             ["bash", "-c", command, str(script), output, str(FOLDER / f"{job}.rc")],
+            env=os.environ | {"SLURMD_NODENAME": "node1", "SLURM_JOB_ID": str(job)},
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -46,9 +55,7 @@ def sbatch(arguments):
 
 
 def squeue(arguments):
-    broken = FOLDER / "squeue.broken"
-    if broken.exists() and (left := broken.read_text().splitlines()):
-        broken.write_text("\n".join(left[1:]))
+    if once_less("squeue.broken"):
         sys.stderr.write("slurm_load_jobs error: Unable to contact slurm controller\n")
         return 1
     for job, state, reason, status in states():
@@ -60,6 +67,15 @@ def squeue(arguments):
             f"{job:24}|{state:24}|{status or 0:<12}|0       |{node:64}|{reason:160}|{output:400}|{comment:80}\n"
         )
     return 0
+
+
+def once_less(name):
+    """Take a line from a file; whether there was one."""
+    path = FOLDER / name
+    left = path.read_text().splitlines() if path.exists() else []
+    if left:
+        path.write_text("\n".join(left[1:]))
+    return bool(left)
 
 
 def forgotten(job):
@@ -87,6 +103,8 @@ def states():
         code = path.with_suffix(".rc")
         if path.with_suffix(".cancelled").exists():
             row = ("CANCELLED", "None", 15)
+        elif (lost := path.with_suffix(".lost")).exists():
+            row = (lost.read_text().strip(), "None", 15)
         elif code.exists():
             value = int(code.read_text())
             given = FOLDER / f"{value}.state"
