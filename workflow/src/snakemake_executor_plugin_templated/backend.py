@@ -107,6 +107,3 @@ class Backend(Protocol):
 
     def cancel(self, ids: Sequence[str]) -> None:
         """Remove jobs from the queue, in one call."""
-
-    def cancel_all(self) -> None:
-        """Remove every job of the work directory, in one call."""

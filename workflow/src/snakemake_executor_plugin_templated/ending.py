@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snpoint.journal import Journal
+from snpoint.journal import Journal, attempts
 
 from .messages import error_message
 from .outcome import Outcome, refined
@@ -74,7 +74,7 @@ class Ends:
             again=decision.again,
             submit=entry.submit,
             logs=[*logs, Path(entry.stdout)],
-            attempt=len(past),
+            attempt=attempts(past),
         )
         return End(outcome, decision.again, message, entry.stdout)
 

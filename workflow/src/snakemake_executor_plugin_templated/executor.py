@@ -25,7 +25,7 @@ from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from snpoint import lock
 from snpoint.errors import SnpointError
-from snpoint.journal import FOLDER, Entry, Journal
+from snpoint.journal import BY_PIPELINE, FOLDER, Entry, Journal
 from snpoint.site import load_site, load_user
 
 from . import interrupts
@@ -34,15 +34,9 @@ from .ending import Ends, veto
 from .outcome import Outcome
 from .patience import Patience
 from .reattach import Reattachment, left_behind, queue_of
+from .refusals import refuse_folder, refuse_misspelt, refuse_unsupported
 from .retries import excluded_nodes, for_a_reason_of_its_own
-from .submission import (
-    Submissions,
-    guard_digest,
-    refuse_folder,
-    refuse_unsupported,
-    target_of,
-    work_digest,
-)
+from .submission import Submissions, guard_digest, target_of, work_digest
 
 if TYPE_CHECKING:
     from snakemake.jobs import Job
@@ -83,8 +77,10 @@ class Executor(RemoteExecutor):
             lock.claim()
             wanted = {target_of(job) for job in jobs}
             self._reattachment = Reattachment(self._journal, self._backend, self._system, wanted, self.logger)
-        except (SnpointError, BackendError, ImportError) as error:
-            raise WorkflowError(f"--templated-system {self._system}: {error}") from error
+        except (SnpointError, BackendError, ImportError, WorkflowError) as error:
+            # raised, it would come with lines of this file's code
+            self.logger.error(f"error: {error}")
+            sys.exit(getattr(error, "exit_code", 1))
 
     def _make_backend(self, unmatched_after_s: float) -> Backend:
         """The batch system: the very queue that has jobs of this folder, where there are any."""
@@ -96,11 +92,16 @@ class Executor(RemoteExecutor):
         """Refuse what the site never gives before anything is submitted; say once per rule where memory buys cores."""
         from .render import memory_warning
 
-        warned = set()
+        seen, warned = set(), set()
         for job in jobs:
             if not all(isinstance(job.resources.get(name, 0), int) for name in ("mem_mb", "disk_mb", "runtime")):
                 continue  # depends on inputs that are not made yet; checked when it is submitted
+            refuse_misspelt(job)
             fields = self._submissions.fields(job, self._submissions.files(job))
+            if job.rule.name not in seen:
+                # a wrong template is wrong for all: one rendering for each kind of job finds it
+                self._submissions.text(fields)
+                seen.add(job.rule.name)
             warning = memory_warning(fields, self._submissions.site)
             if warning and job.rule.name not in warned:
                 warned.add(job.rule.name)
@@ -146,7 +147,9 @@ class Executor(RemoteExecutor):
                 except UnclearError:
                     raise  # the intent stays open: a restart looks for the job
                 except BackendError as error:
-                    self._journal.ended(entry.key, Outcome("removed", f"not submitted: {error}").as_json())
+                    self._journal.ended(
+                        entry.key, Outcome("removed", f"{BY_PIPELINE}: not submitted: {error}").as_json()
+                    )
                     if not isinstance(error, BusyError):
                         raise
                     busy = error
@@ -310,7 +313,7 @@ class Executor(RemoteExecutor):
             self._submitted.clear()
         self.logger.info(f"Removed {len(ids)} jobs from {self._system}.")
         for key in ids:
-            self._journal.ended(key, Outcome("removed", "by the pipeline, which was interrupted").as_json())
+            self._journal.ended(key, Outcome("removed", f"{BY_PIPELINE}, which was interrupted").as_json())
 
     def cancel_jobs(self, active_jobs: Sequence[SubmittedJobInfo]) -> None:
         """Remove jobs from the queue with one call."""

@@ -12,7 +12,7 @@ from typing import Any
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snpoint import lock
-from snpoint.journal import Entry, Journal
+from snpoint.journal import BY_PIPELINE, Entry, Journal
 
 from .backend import Backend, BackendError, Found
 from .outcome import Outcome, refined
@@ -99,7 +99,7 @@ class Reattachment:
                 self._journal.submitted(entry.key, known)
                 self._entries[entry.target] = self._journal.entries[entry.key]
             elif entry.id is None:
-                self._close(entry, Outcome("removed", "never submitted"))
+                self._close(entry, Outcome("removed", f"{BY_PIPELINE}: never submitted"))
             elif found is None and record is None:
                 self._close(entry, Outcome("vanished", "neither in the queue nor remembered by the batch system"))
 
@@ -174,7 +174,7 @@ class Reattachment:
                     " removal"
                 )
             time.sleep(1)
-        self._close(entry, Outcome("removed", "by the pipeline: settings or inputs have changed"))
+        self._close(entry, Outcome("removed", f"{BY_PIPELINE}: settings or inputs have changed"))
 
     def _close(self, entry: Entry, outcome: Outcome) -> None:
         self._journal.ended(entry.key, outcome.as_json())

@@ -15,8 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snakemake_interface_common.exceptions import WorkflowError
-
 import snpoint
 from snpoint.journal import FOLDER, Entry, Journal, new_key
 from snpoint.site import Site, UserSettings
@@ -118,8 +116,8 @@ class Submissions:
         check_ceiling(fields, self.site)
         return fields
 
-    def write(self, job: Job, files: Files, fields: JobFields) -> tuple[str, str]:
-        """Write wrapper and submit file; return the submit file's text and the path of its copy beside the results.
+    def text(self, fields: JobFields) -> str:
+        """The checked submit file of a job.
 
         Raises
         ------
@@ -131,6 +129,17 @@ class Submissions:
 
         text = render(self.template, fields)
         check(self.system, text, str(self.template), self.site.attributes)
+        return text
+
+    def write(self, job: Job, files: Files, fields: JobFields) -> tuple[str, str]:
+        """Write wrapper and submit file; return the submit file's text and the path of its copy beside the results.
+
+        Raises
+        ------
+        snpoint.errors.ConfigError
+            The template or what it makes is wrong.
+        """
+        text = self.text(fields)
         self.folder.mkdir(parents=True, exist_ok=True)
         files.wrapper.write_text(self._wrapper(job, files, fields), encoding="utf-8")
         files.wrapper.chmod(0o755)
@@ -229,38 +238,6 @@ def _code_digest() -> str:
 
 def _sha256(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:32]
-
-
-def refuse_folder(workdir: Path, site: Site) -> None:
-    """Raise a WorkflowError if jobs could not work in this folder."""
-    for path in (workdir, workdir.resolve()):
-        if re.search(r"\s", str(path)):
-            raise WorkflowError(
-                f"the workflow folder {str(path)!r} contains a space, which submit files cannot carry: "
-                "move the folder or rename it"
-            )
-    if refusal := site.refusal(workdir):
-        raise WorkflowError(f"the workflow folder {refusal}")
-
-
-def refuse_unsupported(job: Job) -> None:
-    """Raise a WorkflowError if a job needs what only a Snakemake inside the job could do."""
-    directives = {
-        "group": job.is_group() or job.group is not None,
-        "pipe or service": not job.is_group() and (job.is_pipe or job.is_service),
-        "shadow": not job.is_group() and job.is_shadow,
-        "benchmark": not job.is_group() and job.benchmark is not None,
-        "script": not job.is_group() and job.is_script,
-        "run": not job.is_group() and job.is_run,
-        "notebook, wrapper, cwl or template_engine": not job.is_group()
-        and (job.is_notebook or job.is_wrapper or job.is_cwl or job.is_template_engine),
-    }
-    refused = [name for name, used in directives.items() if used]
-    if refused:
-        raise WorkflowError(
-            f"rule {job.name} uses {', '.join(refused)}, which --executor templated does not support: "
-            "use a shell: directive with one command, or list the rule under localrules"
-        )
 
 
 def job_name(job: Job) -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,9 @@ from snpoint.atomic import write_text
 from snpoint.errors import DataError, OutputError
 
 FOLDER = Path(".snakemake/templated")
+BY_PIPELINE = "by the pipeline"
+"""Begins the reason of a removal that the user asked for: it is nobody's failure."""
+
 TORN = "#torn"
 """Ends a line that was never written to its end."""
 
@@ -66,6 +69,20 @@ class Entry:
     def open(self) -> bool:
         """Whether its end was not yet acted upon."""
         return self.outcome is None
+
+
+def attempts(entries: Sequence[Entry]) -> int:
+    """How many of the submissions for one output count as tries of what is wanted now.
+
+    Those since the last success, without what the pipeline itself took out of the queue.
+    """
+    count = 0
+    for entry in reversed(entries):
+        outcome = entry.outcome or {}
+        if outcome.get("kind") == "completed" and count:
+            break
+        count += not str(outcome.get("reason", "")).startswith(BY_PIPELINE)
+    return count
 
 
 class Journal:
