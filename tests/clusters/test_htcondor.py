@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from toy import ENDLESS, Cluster, Pipelines, ids, link_project, only, single, wait_for, wait_for_last_job
+from toy import ENDLESS, REPOSITORY, Cluster, Pipelines, ids, link_project, only, single, wait_for, wait_for_last_job
 from toy import HTCONDOR_HOME as HOME
 
 pytestmark = only("htcondor")
@@ -329,6 +331,15 @@ print(json.dumps([{names[job]: end.kind for job, end in ends.items()} for ends i
 )
 
 
+@pytest.fixture
+def schedd(cluster: Cluster) -> Iterator[int]:
+    """Process of the schedd, which a test may stop; it goes on in the end."""
+    master = (HOME / "run/master.pid").read_text().strip()
+    pid = int(cluster.run("pgrep", "-P", master, "condor_schedd"))
+    yield pid
+    os.kill(pid, signal.SIGCONT)
+
+
 def test_ends_are_reported_while_the_schedd_does_not_answer(cluster: Cluster, schedd: int, tmp_path: Path) -> None:
     command = [sys.executable, "-c", DEAF, str(schedd)]
     done = subprocess.run(
@@ -363,15 +374,6 @@ rule one:
     assert "waiting: 1 of 1 slots fit, and all of them are busy" in stderr
 
 
-@pytest.fixture
-def schedd(cluster: Cluster) -> Iterator[int]:
-    """Process of the schedd, which a test may stop; it goes on in the end."""
-    master = (HOME / "run/master.pid").read_text().strip()
-    pid = int(cluster.run("pgrep", "-P", master, "condor_schedd"))
-    yield pid
-    os.kill(pid, signal.SIGCONT)
-
-
 def test_second_interrupt_leaves_at_once_and_says_how_to_remove_the_jobs(
     cluster: Cluster, toy: Path, start: Pipelines, schedd: int
 ) -> None:
@@ -393,3 +395,171 @@ def test_second_interrupt_leaves_at_once_and_says_how_to_remove_the_jobs(
     )
     subprocess.run(["condor_rm", "-constraint", command[1]], env=cluster.environment, check=False, timeout=60)
     wait_for(lambda: cluster.queue() == [], "the queue is empty", 30)
+
+
+def test_interrupt_is_heard_while_the_schedd_is_asked_about_earlier_jobs(
+    cluster: Cluster, toy: Path, start: Pipelines, schedd: int
+) -> None:
+    workflow = single(ENDLESS)
+    process = start(workflow, *QUICK)
+    job = wait_for_last_job(cluster)
+    kill_driver(process, toy)
+    os.kill(schedd, signal.SIGSTOP)
+    process = start(workflow, *QUICK)
+    asking = ["pgrep", "-P", str(process.pid), "-f", "schedd_call.py"]
+    # finding the schedd needs no answer of its own
+    wait_for(lambda: subprocess.run(asking, check=False, capture_output=True).returncode == 0, "the schedd is asked")
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=8)
+    assert process.returncode
+    os.kill(schedd, signal.SIGCONT)
+    cluster.remove(job)
+    wait_for(lambda: cluster.queue() == [], "the queue is empty", 30)
+
+
+@contextmanager
+def configured(cluster: Cluster, *lines: str) -> Iterator[None]:
+    """The pool with other settings."""
+    config = HOME / "condor_config"
+    before = config.read_text()
+    config.write_text("\n".join([before, *lines, ""]))
+    try:
+        cluster.run("condor_reconfig")
+        yield
+    finally:
+        config.write_text(before)
+        cluster.run("condor_reconfig")
+
+
+def test_limit_on_jobs_is_waited_for(cluster: Cluster, toy: Path, start: Pipelines) -> None:
+    workflow = """
+rule all:
+    input: expand("out/{n}.txt", n=range(3))
+rule one:
+    output: "out/{n}.txt"
+    resources: mem_mb=300, runtime=10
+    shell: "sleep 3; touch {output}"
+"""
+    with configured(cluster, "MAX_JOBS_PER_OWNER = 1"):
+        code, stderr = start.finish(workflow, *QUICK)
+    assert code == 0, stderr
+    assert "takes no job for now" in stderr
+    assert "Schedd says -3" in stderr
+    assert len(submissions(cluster, toy)) == 3
+
+
+def test_requirement_of_the_schedd_is_final_and_told(cluster: Cluster, toy: Path, start: Pipelines) -> None:
+    rule = ("SUBMIT_REQUIREMENT_NAMES = Big", "SUBMIT_REQUIREMENT_Big = RequestMemory > 1000")
+    with configured(cluster, *rule, 'SUBMIT_REQUIREMENT_Big_REASON = "jobs here are large"'):
+        code, stderr = start.finish(single("touch {output}"), *QUICK)
+    assert code == 1
+    assert "not submitted: HTCondor refused" in stderr
+    assert "jobs here are large" in stderr
+
+
+# one submission that is not answered: what the backend says, how long it took, what is in the queue afterwards
+UNANSWERED = (
+    BLIND.split("jobs = ")[0]
+    + """
+import os, signal, sys, threading
+from snakemake_executor_plugin_templated import backend_htcondor
+from snakemake_executor_plugin_templated import schedd as requests
+from snakemake_executor_plugin_templated.backend import BackendError
+backend_htcondor.LOOK_FOR_S, backend_htcondor.LOOK_EVERY_S, requests.SUBMIT_S = 12, 1, 2
+schedd, stopped_for, call = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+if call:
+    requests.CALL = Path(call)
+go_on = threading.Timer(stopped_for, os.kill, (schedd, signal.SIGCONT))
+if stopped_for:
+    os.kill(schedd, signal.SIGSTOP)
+    go_on.start()
+began = time.monotonic()
+try:
+    said = backend.submit(Path("x.sub"), text.replace("EXECUTABLE", "/bin/true").replace("CPUS", "99"), "one")
+except BackendError as error:
+    said = f"{type(error).__name__}: {error}"
+took = time.monotonic() - began
+if stopped_for:
+    go_on.join()
+time.sleep(2)
+queue = list(backend._queue())
+backend.cancel(queue)
+print(json.dumps({"said": said, "took": took, "queue": queue}))
+"""
+)
+
+
+@pytest.mark.parametrize("stopped_for", [5, 22])
+def test_unanswered_submission_is_not_made_or_unclear(
+    cluster: Cluster, schedd: int, tmp_path: Path, stopped_for: int
+) -> None:
+    answer = unanswered(cluster, tmp_path, schedd, stopped_for)
+    assert answer["took"] < 16
+    assert answer["queue"] == []
+    if stopped_for < 12:
+        assert re.match("BusyError: .* the job did not appear in the queue", answer["said"])
+    else:
+        assert re.match("UnclearError: .* it is not known whether the job is in the queue of", answer["said"])
+
+
+def test_submission_whose_answer_is_lost_is_found_in_the_queue(cluster: Cluster, schedd: int, tmp_path: Path) -> None:
+    call = REPOSITORY / "workflow/src/snakemake_executor_plugin_templated/schedd_call.py"
+    line = "json.dump(answer, sys.stdout)"
+    text = call.read_text()
+    assert line in text
+    late = tmp_path / "late.py"
+    # the process is ended between the schedd's answer and its own
+    late.write_text(text.replace(line, f"'job' in str(answer) and __import__('time').sleep(60); {line}"))
+    answer = unanswered(cluster, tmp_path, schedd, 0, str(late))
+    assert answer["queue"] == [answer["said"]]
+
+
+def unanswered(cluster: Cluster, folder: Path, schedd: int, stopped_for: int, call: str = "") -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", UNANSWERED, str(schedd), str(stopped_for), call],
+        cwd=folder,
+        env=cluster.environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+# the schedd by its name, where the machine's configuration names another one
+ELSEWHERE = """
+import sys
+from pathlib import Path
+from snakemake_executor_plugin_templated.backend import BackendError, Place
+from snakemake_executor_plugin_templated.backend_htcondor import HTCondor
+try:
+    backend = HTCondor(Place("token", Path("events.log"), queue=sys.argv[1]))
+    print(backend.queue_name, backend.find({}), backend.removal_command, sep="\\n")
+except BackendError as error:
+    print(error)
+"""
+
+
+def test_jobs_stay_with_the_schedd_that_has_them(cluster: Cluster, tmp_path: Path) -> None:
+    def ask(queue: str, **variables: str) -> list[str]:
+        command = [sys.executable, "-c", ELSEWHERE, queue]
+        return subprocess.run(
+            command, cwd=tmp_path, env=cluster.environment | variables, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+
+    name, found, command = ask("")
+    assert name == cluster.run("condor_status", "-schedd", "-af", "Name")
+    assert command == """condor_rm -constraint 'SnpointWorkdir == "token"'"""
+    assert ask(name) == [name, found, command]
+    # a login node that names another schedd than yesterday's
+    elsewhere = {"_CONDOR_SCHEDD_HOST": "schedd.elsewhere"}
+    name_there, found, command = ask(name, **elsewhere)
+    assert (name_there, found) == (name, "{}")
+    assert command == f"""condor_rm -name {name} -constraint 'SnpointWorkdir == "token"'"""
+    constraint = command.replace("condor_rm", "condor_q").replace("'", "").split(" -constraint ")
+    cluster.run(*constraint[0].split(), "-constraint", constraint[1])
+    (gone,) = ask("schedd.gone")
+    assert re.search("queue of the schedd schedd.gone, which is not found .*jobs.jsonl away", gone)

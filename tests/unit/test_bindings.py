@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from snakemake_executor_plugin_templated.bindings import meaning
 
 

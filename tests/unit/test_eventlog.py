@@ -217,7 +217,7 @@ def test_holds_are_told_apart(code: int, subcode: int, reason: str, kind: str) -
             "removed",
         ),
         (
-            "The system macro SYSTEM_PERIODIC_REMOVE expression '(JobStatus == 2 &&\n  MemoryUsage > 3 * RequestMemory)'"
+            "The system macro SYSTEM_PERIODIC_REMOVE expression '(JobStatus == 2 &&\n  MemoryUsage > 3000)'"
             " evaluated to TRUE",
             "out_of_memory",
         ),

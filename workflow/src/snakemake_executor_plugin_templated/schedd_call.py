@@ -25,10 +25,20 @@ def locate(name: str = "") -> Any:
     except Exception:
         if not name:
             raise
-    if not name or (default is not None and default.get("Name") == name):
-        return {"ad": str(default), "name": default["Name"], "default": True}
+    if default is not None:
+        public = default["Name"] if name == default["Name"] else _public_name(collector, default)
+        if name in ("", public):
+            return {"ad": str(default), "name": public, "default": True}
     found = collector.locate(kind, name)
     return found and {"ad": str(found), "name": name, "default": False}
+
+
+def _public_name(collector: Any, schedd: Any) -> str:
+    """The name by which other machines find a schedd; one that does not run as root has its user in front of it."""
+    names = [
+        ad["Name"] for ad in collector.query(htcondor2.AdType.Schedd, f'Machine == "{schedd["Machine"]}"', ["Name"])
+    ]
+    return str(names[0] if len(names) == 1 else schedd["Name"])
 
 
 def submit(at: str, text: str, more: dict[str, str], credential: bool) -> Any:
