@@ -78,9 +78,9 @@ configure() {
   local real
   real=$(slurmd -C 2>/dev/null | sed -n 's/.*RealMemory=\([0-9]*\).*/\1/p')
   [ "${real:-0}" -ge "$SLURM_MEMORY_MB" ] || SLURM_MEMORY_MB=$((real * 9 / 10))
-  local storage=none enforce=none
-  [ "$SLURM_DBD" = 0 ] || { storage=slurmdbd; enforce=limits,qos; }
-  fill "$here/slurm.conf.in" | sed "s#@ACCOUNTING@#$storage#; s#@ENFORCE@#$enforce#" >"$SLURM_HOME/slurm.conf"
+  local storage="s#@ACCOUNTING@#slurmdbd#"
+  [ "$SLURM_DBD" = 1 ] || storage="s#@ACCOUNTING@#none#; /^AccountingStorageEnforce/d"
+  fill "$here/slurm.conf.in" | sed "$storage" >"$SLURM_HOME/slurm.conf"
   cmp -s "$SLURM_HOME/slurm.conf" /etc/slurm/slurm.conf || stop_daemons  # a changed plugin needs a restart
   cp "$SLURM_HOME/slurm.conf" /etc/slurm/slurm.conf
   printf '%s\nNodeName=%s Name=gpu Type=a100 File=%s\n' "$mark" "$node" "$SLURM_HOME/dev/nvidia0" >/etc/slurm/gres.conf

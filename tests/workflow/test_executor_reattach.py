@@ -162,11 +162,25 @@ def test_submission_without_an_answer_is_looked_for(folder: Path) -> None:
     assert len(calls(folder, "sbatch")) == 1
 
 
+HASTY = """
+import sys
+import snakemake_executor_plugin_templated.backend_slurm
+snakemake_executor_plugin_templated.backend_slurm.AFTERTHOUGHTS_S = (0.1,) * 4
+sys.argv[0] = "snakemake"
+from snakemake.cli import main
+main()
+"""
+
+
 def test_submission_that_nobody_can_be_asked_about_is_looked_for_by_the_next_call(folder: Path) -> None:
     set_state(folder, "silent")
     set_state(folder, "squeue.broken", "x\n" * 4)
-    workflow = one("echo done > {output}")
-    run = snakemake(folder, workflow)
+    workflow = one("sleep 12; echo done > {output}")
+    (folder / "Snakefile").write_text(workflow)
+    hasty = [sys.executable, "-c", HASTY, *command()[3:]]
+    run = subprocess.run(
+        hasty, cwd=folder, env=environment(folder), check=False, capture_output=True, text=True, timeout=60
+    )
     assert run.returncode == 1
     assert "not known whether submitted" in run.stderr
     assert [line["event"] for line in journal(folder)] == ["intent"]

@@ -79,9 +79,7 @@ def test_input_output_error_is_tried_twice_more(folder: Path) -> None:
         ("PREEMPTED", signal.SIGKILL),
         pytest.param(
             *("PREEMPTED", signal.SIGTERM),
-            marks=pytest.mark.xfail(
-                strict=True, reason="the job's own record of the signal counts more than the state"
-            ),
+            marks=pytest.mark.xfail(strict=True, reason="the signal in the job's own record is taken for its end"),
         ),
     ],
 )
