@@ -84,8 +84,12 @@ def test_lxplus_refuses_eos() -> None:
     [
         ("ceilings: {}\n", "unknown key 'ceilings' = {}; did you mean 'ceiling'?"),
         ("payload: {stdout_mb: a lot}\n", "payload.stdout_mb"),
-        ("job: {partitoin: gpu}\n", "unknown key 'partitoin'; did you mean 'partition'?"),
-        ("job: {accounting_group: group_u_X}\n", "belongs to a person"),
+        ("job: {partitoin: gpu}\n", "job.partitoin = \"gpu\": not a key of a site's job; did you mean 'partition'?"),
+        ("job: {accounting_group: group_u_X}\n", 'job.accounting_group = "group_u_X": it says who is charged'),
+        (
+            "celling: {}\nwat: 1\n",
+            "'celling' = {}; did you mean 'ceiling'?; unknown key 'wat' = 1; did you mean 'why'?",
+        ),
     ],
 )
 def test_wrong_site_file_is_one_line_that_names_it(tmp_path: Path, text: str, said: str) -> None:
@@ -106,9 +110,34 @@ def test_user_wins_over_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert wanted.items() <= defaults.items()
 
 
-def test_misspelt_user_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "job: {acounting_group: group_u_X}\n",
+            "job.acounting_group = \"group_u_X\": .*did you mean 'accounting_group'",
+        ),
+        ("job: {memory_gb: 500}\n", r"job\.memory_gb = 500: not a key of user\.yaml's job; .*`job:` of its own file"),
+        ("job: {acount: a, cpus: 3}\n", "job.acount = .*'account'\\?; nor is 'cpus'"),
+        ("job: {account: 12}\n", "job.account = 12: input should be a valid string"),
+        ("job: {account: dune\n\n", "user.yaml, line 1: "),
+        ("job:\n  account: 'dune\n", "user.yaml, line 2: "),
+    ],
+)
+def test_wrong_user_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    write_user(tmp_path, monkeypatch, text)
+    with pytest.raises(ConfigError, match=said):
+        load_user()
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "job:\n", "job: {}\n"])
+def test_user_file_without_settings_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    write_user(tmp_path, monkeypatch, text)
+    assert load_user() == UserSettings()
+
+
+def write_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """The settings of the user whose configuration folder is ``tmp_path``."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "snpoint").mkdir()
-    (tmp_path / "snpoint/user.yaml").write_text("job: {acounting_group: group_u_X}\n")
-    with pytest.raises(ConfigError, match=r"user\.yaml.*did you mean 'accounting_group'"):
-        load_user()
+    (tmp_path / "snpoint/user.yaml").write_text(text)

@@ -42,7 +42,7 @@ class Job(Section):
     @classmethod
     def _nobody_is_charged(cls, values: Any) -> Any:
         if isinstance(values, dict) and "accounting_group" in values:
-            raise PydanticCustomError("key", CHARGED)  # type: ignore[arg-type]
+            raise PydanticCustomError("key", CHARGED, {"key": "accounting_group"})  # type: ignore[arg-type]
         return values
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from snpoint import yamlfile
@@ -21,26 +21,32 @@ from snpoint.validation import nearest, validated
 SITE_JOB_KEYS = ("partition", "qos", "account", "flavour", "requirements", "container_image")
 USER_JOB_KEYS = ("accounting_group", *SITE_JOB_KEYS)
 CHARGED = (
-    "accounting_group says who is charged, so it belongs to a person: put it under job: in ~/.config/snpoint/user.yaml"
-    " or call with --default-resources accounting_group=NAME"
+    "it says who is charged, so it belongs to a person: put it under job: in ~/.config/snpoint/user.yaml, or call with"
+    " `--default-resources accounting_group=NAME --` (the dashes end the option, which takes targets for values)"
 )
 
 
-def _keys(job: dict[str, str], known: tuple[str, ...]) -> dict[str, str]:
-    for key in job:
-        if key == "accounting_group" and key not in known:
-            raise PydanticCustomError("key", CHARGED)
-        if key not in known:
-            raise PydanticCustomError("key", "unknown key '{key}'; {hint}", {"key": key, "hint": nearest(key, known)})
+def _keys(job: Any, known: tuple[str, ...], whose: str) -> Any:
+    """Nothing is an empty section; keys are looked at before values, which tell less."""
+    if not isinstance(job, dict):
+        return {} if job is None else job
+    wrong = [str(key) for key in job if key not in known]
+    if "accounting_group" in wrong:
+        raise PydanticCustomError("key", CHARGED, {"key": "accounting_group"})
+    if wrong:
+        hint, others = nearest(wrong[0], known), "".join(f"; nor is '{key}'" for key in wrong[1:])
+        work = "" if hint.endswith("?") else "; what a piece of work needs stands in `job:` of its own file"
+        text = f"not a key of {whose}'s job; {hint}{work}{others}"
+        raise PydanticCustomError("key", "{text}", {"key": wrong[0], "text": text})
     return job
 
 
-def _site_keys(job: dict[str, str]) -> dict[str, str]:
-    return _keys(job, SITE_JOB_KEYS)
+def _site_keys(job: Any) -> Any:
+    return _keys(job, SITE_JOB_KEYS, "a site")
 
 
-def _user_keys(job: dict[str, str]) -> dict[str, str]:
-    return _keys(job, USER_JOB_KEYS)
+def _user_keys(job: Any) -> Any:
+    return _keys(job, USER_JOB_KEYS, "user.yaml")
 
 
 class Ceiling(Section):
@@ -88,7 +94,7 @@ class Site(Section):
     payload: Payload = Payload()
     refuse_folders: dict[str, str] = Field(default={}, description="folder -> why no job can use it")
     attributes: list[str] = Field(default=[], description="further +Attributes that the pool's rules know")
-    job: Annotated[dict[str, str], AfterValidator(_site_keys)] = Field(default={})
+    job: Annotated[dict[str, str], BeforeValidator(_site_keys)] = Field(default={})
     _path: str = PrivateAttr("")
 
     @property
@@ -109,7 +115,7 @@ class Site(Section):
 class UserSettings(Section):
     """What belongs to a person: ``user.yaml``."""
 
-    job: Annotated[dict[str, str], AfterValidator(_user_keys)] = Field(default={})
+    job: Annotated[dict[str, str], BeforeValidator(_user_keys)] = Field(default={})
 
     def defaults(self, site: Site) -> Mapping[str, Any]:
         """What holds for a job that says nothing else: the user's word first, then the site's."""
@@ -149,7 +155,7 @@ def load_user() -> UserSettings:
     """
     path = user_file()
     try:
-        content = yamlfile.read(path)
+        content = yamlfile.read(path, empty=True)
     except InputMissingError:
         return UserSettings()
     return validated(UserSettings, content, str(path))

@@ -33,25 +33,35 @@ def validated(model: type[T], values: Mapping[str, Any], where: str) -> T:
 
 
 def _message(model: type[Section], error: ValidationError, where: str) -> str:
-    """The most telling problem in one line (and how many more there are), the key with its full name.
+    """All unknown keys, or the most telling problem, in one line (and how many more there are).
 
     A misspelt key is both unknown and missing under its right name: the unknown one tells more.
     """
-    rank = {"extra_forbidden": 0, "missing": 2}
-    problem = min(error.errors(), key=lambda found: rank.get(found["type"], 1))
-    location = [str(part) for part in problem["loc"]]
+    problems = error.errors()
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    missing = [problem for problem in problems if problem["type"] == "missing"]
+    wrong = [problem for problem in problems if problem not in unknown and problem not in missing]
+    told = unknown or wrong[:1] or missing[:1]
+    text = "; ".join(_said(model, problem) for problem in told)
+    more = len(problems) - len(told) - min(len(unknown), len(missing))
+    return f"{where}: {text}" + (f" (and {more} more)" if more else "")
+
+
+def _said(model: type[Section], problem: Mapping[str, Any]) -> str:
+    """One problem, the key with its full name."""
+    location, value = [str(part) for part in problem["loc"]], problem["input"]
+    if inside := problem.get("ctx", {}).get("key"):
+        # said of a section because of one of its keys
+        location, value = [*location, inside], value[inside]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        hint = nearest(location[-1], _keys(model, location[:-1]))
-        text = f"{where}: unknown key '{key}' = {shown(problem['input'])}; {hint}"
-    elif problem["type"] == "missing":
-        text = f"{where}: key '{key}' is missing"
-    else:
-        text = f"{where}: {key} = {shown(problem['input'])}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-        if isinstance(problem["input"], str) and SCIENTIFIC.fullmatch(problem["input"]):
-            text += "; YAML read it as text: write 0.001 or 1.0e-3, without quotes"
-    more = len(error.errors()) - 1
-    return text + (f" (and {more} more)" if more else "")
+        return f"unknown key '{key}' = {shown(value)}; {nearest(location[-1], _keys(model, location[:-1]))}"
+    if problem["type"] == "missing":
+        return f"key '{key}' is missing"
+    text = f"{key} = {shown(value)}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    if isinstance(value, str) and SCIENTIFIC.fullmatch(value):
+        text += "; YAML read it as text: write 0.001 or 1.0e-3, without quotes"
+    return text
 
 
 def _keys(model: type[Section], location: Iterable[str]) -> list[str]:

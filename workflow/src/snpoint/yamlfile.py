@@ -28,8 +28,8 @@ class _StrictLoader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read one YAML mapping.
+def read(path: Path, empty: bool = False) -> dict[str, Any]:
+    """Read one YAML mapping; ``empty``: a file without any line is one, too.
 
     Raises
     ------
@@ -49,8 +49,11 @@ def read(path: Path) -> dict[str, Any]:
     if len(text) > LARGEST_BYTES:
         raise ConfigError(f"{path}: {len(text)} bytes; a configuration file has at most {LARGEST_BYTES}")
     content = _parse(text, path)
+    if content is None and empty:
+        return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: holds {type(content).__name__}, expected `key: value` lines")
+        holds = "is empty" if content is None else f"holds {type(content).__name__}"
+        raise ConfigError(f"{path}: {holds}, expected `key: value` lines")
     return content
 
 
@@ -63,7 +66,9 @@ def _parse(text: str, path: Path) -> Any:
                 )
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 -- a subclass of the safe loader
     except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        # what is missing at the end is reported for the line after it
+        last = len(text.rstrip().splitlines())
+        line = f", line {min(error.problem_mark.line + 1, last)}" if error.problem_mark else ""
         if "could not determine a constructor" in str(error.problem):
             raise UntrustedInputError(f"{path}{line}: tags such as !!python are refused") from error
         raise ConfigError(f"{path}{line}: {error.problem or 'not YAML'}") from error

@@ -58,12 +58,21 @@ def guarded(name: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
 
 def answer(*command: str) -> str | None:
     """What a command prints; None where it does not exist, fails, or does not come back."""
+    return asked(*command)[0]
+
+
+def asked(*command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> tuple[str | None, str]:
+    """What a command prints (None as for `answer`), and in one line why it has failed ("": it does not come back)."""
     if shutil.which(command[0]) is None:
-        return None
+        return None, f"the command {command[0]} does not exist here"
     try:
-        result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout if result.returncode == 0 else None
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        said = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
+        return None, f"{said[0][:200]} ({command[0]} does not come back)" if said else ""
+    except OSError as error:
+        return None, f"{command[0]}: {error.strerror}"
+    if result.returncode == 0:
+        return result.stdout, ""
+    said = result.stderr.strip().splitlines()[-1:] or result.stdout.strip().splitlines()[:1] or ["no word"]
+    return None, f"{said[0][:200]} ({command[0]} ends with {result.returncode})"

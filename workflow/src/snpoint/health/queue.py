@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from snpoint.health.finding import COMMAND_TIMEOUT_S, Finding, answer, fail, ok, warn
+from snpoint.health.finding import COMMAND_TIMEOUT_S, Finding, asked, fail, ok, warn
 
+SLURM_PATIENCE_S, PING_PATIENCE_S = 5.0, 1.0
 SHORT_TICKET = timedelta(hours=2)
 Gpu = tuple[str, float, float | None]
 """Model, memory in GB, compute capability."""
@@ -51,9 +52,9 @@ def slurm(gpus_asked: int) -> Iterator[Finding]:
     if shutil.which("sinfo") is None:
         yield fail("slurmctld", "the command sinfo does not exist here", "run on a login node of the cluster")
         return
-    text = answer("sinfo", "--noheader", "--format=%P|%G|%m|%c|%D")
+    text, problem = _sinfo()
     if text is None:
-        yield fail("slurmctld", "sinfo fails", "see what `sinfo` says; is slurmctld running?")
+        yield fail("slurmctld", problem, "is slurmctld running, and is this a login node of its cluster?")
         return
     rows = [line.split("|") for line in text.splitlines() if line.count("|") == 4]
     partitions = ", ".join(dict.fromkeys(row[0] for row in rows))
@@ -63,6 +64,19 @@ def slurm(gpus_asked: int) -> Iterator[Finding]:
         for model, count in re.findall(r"gpu(?::([^:,(]+))?:(\d+)", resources):
             found[model or "no model", 0.0, None] += int(count) * int(nodes)
     yield _gpu_finding(found, gpus_asked, None)
+
+
+def _sinfo() -> tuple[str | None, str]:
+    """Partitions, their GPUs and numbers of nodes; or None and why not."""
+    command = ("sinfo", "--noheader", "--format=%P|%G|%m|%c|%D")
+    text, problem = asked(*command, timeout_s=SLURM_PATIENCE_S)
+    if text is not None or problem:
+        return text, problem
+    # sinfo tries again for long before it says that nobody is there; a ping tells at once
+    ping, down = asked("scontrol", "ping", timeout_s=PING_PATIENCE_S)
+    if ping and " UP" in ping:
+        text, problem = asked(*command)
+    return text, problem or f"sinfo does not come back; {down or 'nor does `scontrol ping` tell why'}"
 
 
 def ticket(needed: bool) -> Iterator[Finding]:
