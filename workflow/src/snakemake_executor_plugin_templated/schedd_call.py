@@ -1,8 +1,8 @@
 """One request to HTCondor's daemons, in a process of its own: JSON on standard input, JSON on standard output.
 
 While a daemon does not answer, HTCondor's bindings let no other Python code of their process run, no thread and no
-Ctrl-C: with a stopped schedd, 20 s in a query or a removal, and without end in a submission or in the history. Run by
-its path: it needs nothing but the bindings.
+Ctrl-C: with a stopped schedd, 20 s in a query or a removal, and more than a minute in a submission or in the history.
+Run by its path: it needs nothing but the bindings.
 """
 
 from __future__ import annotations
