@@ -87,8 +87,8 @@ def test_lxplus_refuses_eos() -> None:
         ("job: {partitoin: gpu}\n", "job.partitoin = \"gpu\": not a key of a site's job; did you mean 'partition'?"),
         ("job: {accounting_group: group_u_X}\n", 'job.accounting_group = "group_u_X": it says who is charged'),
         (
-            "celling: {}\nwat: 1\n",
-            "'celling' = {}; did you mean 'ceiling'?; unknown key 'wat' = 1; did you mean 'why'?",
+            "celling: {}\njop: {}\n",
+            "unknown key 'celling' = {}; did you mean 'ceiling'?; unknown key 'jop' = {}; did you mean 'job'?",
         ),
     ],
 )

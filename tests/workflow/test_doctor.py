@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,11 @@ import pytest
 from workplace import Workplace
 
 from snpoint import lock
-from snpoint.health import folder, queue
+from snpoint.health import environment, folder, queue
 from snpoint.journal import Entry, Journal
+from snpoint.site import Environment
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def doctor(workplace: Workplace, profile: str, *options: str, **extra: str) -> dict[str, str]:
@@ -63,7 +67,9 @@ def test_a_checkout_without_links_is_found_and_its_remedy_works(empty_workplace:
     empty_workplace.run("bash", "-c", remedy)
     assert doctor(empty_workplace, "htcondor", "--quick")["profiles"].startswith("ok")
     link.unlink()
-    assert "htcondor/profile.yaml does not exist" in doctor(empty_workplace, "local", "--quick")["profiles"]
+    found = doctor(empty_workplace, "htcondor", "--quick")
+    assert "htcondor/profile.yaml does not exist" in found["profiles"]
+    assert "did you mean" not in str(found), "the other checks go on with the profile that is meant"
 
 
 def test_packages_are_compared_with_the_lock(empty_workplace: Workplace) -> None:
@@ -142,7 +148,7 @@ def test_a_lock_and_jobs_of_an_earlier_run_are_shown(empty_workplace: Workplace)
     assert found["lock"].startswith("WARN")
     assert f"process {os.getpid()} on {socket.gethostname()}" in found["lock"]
     assert "snpoint unlock" in found["lock"]
-    assert "1 job(s) of an earlier run" in found["journal"]
+    assert "1 job of an earlier run" in found["journal"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +180,28 @@ def test_gpus_of_slurm_are_counted_and_missed(empty_workplace: Workplace) -> Non
         empty_workplace, "slurm", "--quick", **program(empty_workplace, "sinfo", "batch*|(null)|64000|32|10")
     )
     assert found["gpus"].startswith("FAIL")
-    assert "active versions ask for one" in found["gpus"]
+    assert "2 active versions ask for one" in found["gpus"]
+
+
+def test_slurm_that_is_down_is_told_in_its_own_words(empty_workplace: Workplace) -> None:
+    path = program(empty_workplace, "sinfo", "")
+    (empty_workplace.folder / "programs/sinfo").write_text("#!/bin/sh\necho 'sinfo: fatal: no plugin' >&2; exit 1\n")
+    found = doctor(empty_workplace, "slurm", "--quick", **path)["slurmctld"]
+    assert found.startswith("FAIL")
+    assert "sinfo: fatal: no plugin (sinfo ends with 1)" in found
+
+
+def test_slurm_whose_sinfo_tries_for_minutes_is_told_within_seconds(empty_workplace: Workplace) -> None:
+    path = program(empty_workplace, "sinfo", "")
+    (empty_workplace.folder / "programs/sinfo").write_text("#!/bin/sh\nexec sleep 300\n")
+    program(empty_workplace, "scontrol", "")
+    (empty_workplace.folder / "programs/scontrol").write_text(
+        "#!/bin/sh\necho 'Slurmctld(primary) at vm is DOWN'; exit 1\n"
+    )
+    begin = time.monotonic()
+    found = doctor(empty_workplace, "slurm", "--quick", **path)["slurmctld"]
+    assert time.monotonic() - begin < 12
+    assert "sinfo does not come back; Slurmctld(primary) at vm is DOWN" in found
 
 
 def test_gpus_of_htcondor_are_counted_and_held_against_the_floor() -> None:
@@ -182,9 +209,51 @@ def test_gpus_of_htcondor_are_counted_and_held_against_the_floor() -> None:
     machine = {"TotalGPUs": 2, "GPUs_GPU_1": a100, "GPUs_GPU_2": a100}
     older = {"TotalGPUs": 1, "GPUs_DeviceName": "V100", "GPUs_GlobalMemoryMb": 32768, "GPUs_Capability": 7.0}
     found = Counter([*queue._gpus_of(machine), *queue._gpus_of(older)])
-    finding = queue._gpu_finding(found, 1, 7.5)
+    finding = queue._gpu_finding(found, 1, 7.5, cpu_only=False)
+    assert finding.level == "ok"
     assert finding.text == "2 x A100 40 GB capability 8; 1 x V100 32 GB capability 7; 1 below the floor of 7.5"
-    assert queue._gpu_finding(found, 1, 9.0).level == "FAIL"
+    assert queue._gpu_finding(found, 1, 9.0, cpu_only=False).level == "FAIL"
+    useless = queue._gpu_finding(found, 0, 7.5, cpu_only=True)
+    assert (useless.level, useless.remedy) == ("WARN", "make env ENV=gpu")
+
+
+@pytest.mark.parametrize(
+    ("packages", "backend", "useless"),
+    [
+        (["tensorflow_cpu-2.21.0"], None, True),
+        (["tensorflow_cpu-2.21.0"], "jax", False),
+        (["tensorflow-2.21.0", "tensorflow_cpu-2.21.0"], None, False),
+        (["tensorflow-2.21.0"], None, False),
+    ],
+)
+def test_the_environment_that_the_site_names_may_have_no_use_for_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: list[str], backend: str | None, useless: bool
+) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    for package in packages:
+        (tmp_path / f"lib/python3.12/site-packages/{package}.dist-info").mkdir(parents=True)
+    variables = {"KERAS_BACKEND": backend} if backend else {}
+    named = Environment(bin=str(tmp_path / "bin"), set=variables)
+    assert environment.jobs_cpu_only(named) is useless
+
+
+def test_a_package_of_another_checkout_is_told(empty_workplace: Workplace) -> None:
+    assert doctor(empty_workplace, "local", "--quick")["package"].startswith("ok")
+    (empty_workplace.folder / "workflow").unlink()
+    shutil.copytree(REPOSITORY / "workflow", empty_workplace.folder / "workflow")
+    found = doctor(empty_workplace, "local", "--quick")["package"]
+    assert found.startswith("WARN")
+    assert "not from this folder" in found
+    assert "make env" in found
+
+
+def test_an_expression_that_does_not_parse_is_found(empty_workplace: Workplace) -> None:
+    pytest.importorskip("htcondor2")
+    empty_workplace.edit("electron_direction/v0.yaml", ("gpus: 0", "gpus: 0, requirements: '(Memory > 1'"))
+    found = doctor(empty_workplace, "htcondor", "--quick")["templates"]
+    assert found.startswith("FAIL")
+    assert "job train.electron_direction.v0" in found
+    assert "requirements = ((Memory > 1) is not a ClassAd expression" in found
 
 
 @pytest.mark.parametrize(("used", "free_gb"), [(9_000_000, 1.0), (9_999_000, 0.001)])

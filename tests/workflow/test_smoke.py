@@ -7,9 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from workplace import Workplace
 
 from snpoint.data.summaries import SUMMARIES, check_summary
+from snpoint.errors import SnpointError
+from snpoint.health import environment
+from snpoint.tools import smoke as smoke_tool
 
 RESULT = "results/smoke/smoke.json"
 
@@ -48,12 +52,22 @@ def test_the_job_is_small_and_asks_for_a_gpu_only_if_told(empty_workplace: Workp
     assert "--gpus 1" in text
 
 
-def test_a_gpu_that_is_not_there_fails_the_job_as_a_broken_machine(empty_workplace: Workplace) -> None:
-    result = empty_workplace.run("snpoint", "smoke", "--gpus", "1", check=False, CUDA_VISIBLE_DEVICES="")
-    assert result.returncode == 69
-    assert "FAIL  gpu" in result.stdout
-    assert "1 asked for, the network's backend sees 0" in result.stderr
-    assert "Traceback" not in result.stderr
+@pytest.mark.parametrize(
+    ("installed", "code", "said"),
+    [
+        ("tensorflow-cpu", 78, "gpu support: this environment has no GPU support (tensorflow-cpu); make env ENV=gpu"),
+        ("tensorflow", 69, "gpu: 1 asked for, the network's backend sees 0"),
+    ],
+)
+def test_a_gpu_that_no_machine_could_use_is_not_taken_for_a_broken_machine(
+    monkeypatch: pytest.MonkeyPatch, installed: str, code: int, said: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(environment, "installed", lambda name: "1.0" if name == installed else None)
+    result = CliRunner().invoke(smoke_tool.command, ["--gpus", "1"])
+    assert isinstance(result.exception, SnpointError)
+    assert result.exception.exit_code == code
+    assert said in str(result.exception)
 
 
 def test_a_folder_that_takes_no_result_is_said_to_be_one(empty_workplace: Workplace, tmp_path: Path) -> None:

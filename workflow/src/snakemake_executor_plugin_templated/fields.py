@@ -258,8 +258,8 @@ def memory_warning(job: JobFields, site: Site) -> str | None:
     per_core = site.memory_per_core_gb
     if per_core is None or job.mem_mb <= per_core * 1000 * job.threads:
         return None
-    cores = -(-job.mem_mb // round(per_core * 1000))
+    cores, threads = -(-job.mem_mb // round(per_core * 1000)), f"{job.threads} core{'' if job.threads == 1 else 's'}"
     return (
-        f"{job.mem_mb / 1000:g} GB with {job.threads} cores is charged as {cores} cores: each comes with {per_core:g} "
-        f"GB ({site.path}: memory_per_core_gb); `cpus: {cores}` in its `job:` costs nothing more"
+        f"{job.mem_mb / 1000:g} GB with {threads} is charged as {cores} cores: each comes with {per_core:g} GB "
+        f"({site.path}: memory_per_core_gb); `cpus: {cores}` in its `job:` costs nothing more"
     )

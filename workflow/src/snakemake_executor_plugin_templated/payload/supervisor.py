@@ -89,7 +89,7 @@ class Payload:
         memory = f"limit {machine['memory_mb']} MB" if machine["memory_mb"] else "without limit"
         say(
             f"host {machine['host']} (node {machine['node']}), job {machine['job_id'] or 'without number'}, "
-            f"{machine['cpus']} cores, memory {memory}, "
+            f"{machine['cpus']} core{'' if machine['cpus'] == 1 else 's'}, memory {memory}, "
             f"run time {f'limit {limit:.0f} s' if limit else 'without limit'}, scratch {tempfile.gettempdir()}"
         )
         say(f"GPUs: {'; '.join(self.machine['gpus']) or 'none'}")

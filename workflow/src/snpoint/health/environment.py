@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import snpoint
 from snpoint.health.finding import Finding, fail, ok, warn
 from snpoint.site import Environment
 
@@ -18,6 +19,7 @@ LOCKS = Path("envs")
 OLDEST, NEWEST = (3, 11), (3, 13)
 IMPORT_TIMEOUT_S = 300
 MOST_SHOWN = 3
+GPU_REMEDY = "make env ENV=gpu"
 
 
 def versions() -> Iterator[Finding]:
@@ -52,6 +54,32 @@ def kind() -> str:
     if installed("tensorflow-cpu"):
         return "cpu"
     return "gpu" if installed("tensorflow") else "workflow"
+
+
+def cpu_only(backend: str) -> bool:
+    """Whether the network's backend, as it is installed here, can use no GPU on any machine."""
+    return backend == "tensorflow" and kind() == "cpu" and installed("tensorflow") is None
+
+
+def jobs_cpu_only(environment: Environment) -> bool:
+    """The same of the environment that the site gives to jobs."""
+    backend = os.environ.get("KERAS_BACKEND") if "KERAS_BACKEND" in environment.passed else None
+    backend = environment.set.get("KERAS_BACKEND") or backend or "tensorflow"
+    if environment.bin is None:
+        return cpu_only(backend)
+    packages = Path(environment.bin).parent.glob("lib/python*/site-packages/tensorflow*.dist-info")
+    names = {path.name.partition("-")[0] for path in packages}
+    return backend == "tensorflow" and "tensorflow_cpu" in names and "tensorflow" not in names
+
+
+def package() -> Iterator[Finding]:
+    """Whether the package that runs is the one of this folder."""
+    here, runs = Path("workflow/src/snpoint").resolve(), Path(snpoint.__file__).resolve().parent
+    if here == runs or not here.is_dir():
+        yield ok("package", f"snpoint {snpoint.__version__}, {runs}")
+    else:
+        text = f"snpoint is run from {runs}, and not from this folder: edits in workflow/src here do nothing"
+        yield warn("package", text, "make an environment here: make env, then source .venv/bin/activate")
 
 
 def locked(path: Path) -> dict[str, str]:

@@ -46,6 +46,11 @@ def fail(name: str, text: str, remedy: str) -> Finding:
     return Finding("FAIL", name, text, remedy)
 
 
+def several(count: int, noun: str) -> str:
+    """A number and what it counts: 1 job, 2 jobs."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def guarded(name: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
     """The findings of a check; an error in it is a finding, too."""
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snpoint import lock, paths
 from snpoint.errors import SnpointError
-from snpoint.health.finding import Finding, answer, fail, ok, warn
+from snpoint.health.finding import Finding, answer, fail, ok, several, warn
 from snpoint.health.job import probe_write
 from snpoint.journal import Journal
 from snpoint.site import Site
@@ -138,6 +138,5 @@ def left_behind() -> Iterator[Finding]:
         yield ok("lock", "not locked")
     entries = Journal().open_entries()
     if entries:
-        yield ok(
-            "journal", f"{len(entries)} job(s) of an earlier run may be in the queue; the next run goes on with them"
-        )
+        jobs = several(len(entries), "job")
+        yield ok("journal", f"{jobs} of an earlier run may be in the queue; the next run goes on with what is there")

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from snpoint import __version__
 from snpoint.errors import OutputError
-from snpoint.health.finding import Finding, answer, fail, ok, warn
+from snpoint.health.environment import GPU_REMEDY, cpu_only
+from snpoint.health.finding import Finding, answer, fail, ok, several, warn
 
 PACKAGES = ("numpy", "pandas", "pyarrow", "uproot", "numba", "scipy", "matplotlib", "astropy", "keras")
 SLOW_IMPORT_S = 60.0
+NO_SUPPORT = "gpu support"
 MEGABYTE = 1_000_000
 
 
@@ -84,9 +86,9 @@ def limits(threads: int) -> Iterator[Finding]:
     """Cores, memory and the time of the job."""
     cores = len(os.sched_getaffinity(0))
     asked = os.environ.get("OMP_NUM_THREADS", str(threads))
-    text = f"{asked} of {cores} cores, {memory_text()}, job {job_id()} on {os.uname().nodename}"
+    text = f"{asked} of {several(cores, 'core')}, {memory_text()}, job {job_id()} on {os.uname().nodename}"
     if cores < threads:
-        yield warn("limits", text, f"{threads} cores were asked for: `cpus` of the site's slots is smaller")
+        yield warn("limits", text, f"{several(threads, 'core')} asked for: `cpus` of the site's slots is smaller")
     else:
         yield ok("limits", text)
 
@@ -127,6 +129,10 @@ def gpus(asked: int) -> Iterator[Finding]:
     if not asked:
         yield ok("gpu", "none asked for")
         return
+    if cpu_only(_backend()):
+        # no machine can help: to be told apart from one whose GPU is broken
+        yield fail(NO_SUPPORT, "this environment has no GPU support (tensorflow-cpu)", GPU_REMEDY)
+        return
     given = os.environ.get("CUDA_VISIBLE_DEVICES", "(not set)")
     names = (answer("nvidia-smi", "-L") or "nvidia-smi does not answer").strip().splitlines()
     text = f"CUDA_VISIBLE_DEVICES {given}; {'; '.join(names)[:300]}"
@@ -135,7 +141,7 @@ def gpus(asked: int) -> Iterator[Finding]:
         yield fail(
             "gpu",
             f"{asked} asked for, the network's backend sees {found} ({text})",
-            "is the environment the GPU one (make env ENV=gpu)? else the node is broken: tell the site",
+            "the node is broken, or its driver too old for this environment: tell the site",
         )
     elif not computed:
         yield fail("gpu", f"{found} seen, but a product of matrices on it is wrong ({text})", "tell the site")
@@ -143,12 +149,18 @@ def gpus(asked: int) -> Iterator[Finding]:
         yield ok("gpu", f"{found} of {asked} compute; {text}")
 
 
+def _backend() -> str:
+    import keras
+
+    return str(keras.backend.backend())
+
+
 def _devices() -> tuple[int, bool]:
     """GPUs that the network's backend sees, and whether the first one multiplies correctly."""
     import keras
     import numpy as np
 
-    backend = keras.backend.backend()
+    backend = _backend()
     if backend == "tensorflow":
         import tensorflow
 

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from snpoint.health.finding import COMMAND_TIMEOUT_S, Finding, asked, fail, ok, warn
+from snpoint.health.environment import GPU_REMEDY
+from snpoint.health.finding import COMMAND_TIMEOUT_S, Finding, asked, fail, ok, several, warn
 
 SLURM_PATIENCE_S, PING_PATIENCE_S = 5.0, 1.0
 SHORT_TICKET = timedelta(hours=2)
@@ -21,10 +22,10 @@ Gpu = tuple[str, float, float | None]
 """Model, memory in GB, compute capability."""
 
 
-def htcondor(gpus_asked: int, capability: float | None) -> Iterator[Finding]:
-    """Schedd, and the GPUs of the pool."""
+def htcondor(gpus_asked: int, capability: float | None, cpu_only: bool) -> Iterator[Finding]:
+    """Schedd, and the GPUs of the pool. ``cpu_only``: of the environment of the jobs."""
     try:
-        module = _bindings()
+        module = bindings()
         schedd = module.Schedd()
         mine = len(schedd.query(f'Owner == "{_user()}"', ["ClusterId"]))
         name = module.Collector().locate(module.DaemonType.Schedd).get("Name", "?")
@@ -35,7 +36,7 @@ def htcondor(gpus_asked: int, capability: float | None) -> Iterator[Finding]:
             "run on a submit node (lxplus), or set CONDOR_CONFIG to its configuration",
         )
         return
-    yield ok("schedd", f"{name} answers; {mine} jobs of yours are in the queue")
+    yield ok("schedd", f"{name} answers; {several(mine, 'job')} of yours in the queue")
     try:
         ads = module.Collector().query(module.AdType.Startd, 'TotalGPUs > 0 && SlotType =!= "Dynamic"')
     except Exception as error:  # noqa: BLE001
@@ -44,11 +45,11 @@ def htcondor(gpus_asked: int, capability: float | None) -> Iterator[Finding]:
     found: Counter[Gpu] = Counter()
     for ad in ads:
         found.update(_gpus_of(ad))
-    yield _gpu_finding(found, gpus_asked, capability)
+    yield _gpu_finding(found, gpus_asked, capability, cpu_only)
 
 
-def slurm(gpus_asked: int) -> Iterator[Finding]:
-    """Controller, and the GPUs of the partitions."""
+def slurm(gpus_asked: int, cpu_only: bool) -> Iterator[Finding]:
+    """Controller, and the GPUs of the partitions. ``cpu_only``: of the environment of the jobs."""
     if shutil.which("sinfo") is None:
         yield fail("slurmctld", "the command sinfo does not exist here", "run on a login node of the cluster")
         return
@@ -63,7 +64,7 @@ def slurm(gpus_asked: int) -> Iterator[Finding]:
     for _, resources, _, _, nodes in rows:
         for model, count in re.findall(r"gpu(?::([^:,(]+))?:(\d+)", resources):
             found[model or "no model", 0.0, None] += int(count) * int(nodes)
-    yield _gpu_finding(found, gpus_asked, None)
+    yield _gpu_finding(found, gpus_asked, None, cpu_only)
 
 
 def _sinfo() -> tuple[str | None, str]:
@@ -106,12 +107,19 @@ def ticket(needed: bool) -> Iterator[Finding]:
 def wants_credentials() -> bool:
     """Whether this machine's HTCondor keeps Kerberos credentials: the executor then sends one with each job."""
     try:
-        return bool(_bindings().param.get("SEC_CREDENTIAL_PRODUCER"))
+        return bool(bindings().param.get("SEC_CREDENTIAL_PRODUCER"))
     except ImportError:
         return False
 
 
-def _bindings() -> Any:
+def bindings() -> Any:
+    """HTCondor's Python bindings.
+
+    Raises
+    ------
+    ImportError
+        They are not installed.
+    """
     with warnings.catch_warnings():
         # without a configuration of HTCondor on this machine the bindings warn on import
         warnings.simplefilter("ignore")
@@ -145,18 +153,26 @@ def _gpu(attributes: Mapping[str, Any]) -> Gpu:
     )
 
 
-def _gpu_finding(found: Counter[Gpu], asked: int, capability: float | None) -> Finding:
-    """What GPUs there are, and whether those that active versions ask for are among them."""
+def _gpu_finding(found: Counter[Gpu], asked: int, capability: float | None, cpu_only: bool) -> Finding:
+    """What GPUs there are, whether those that active versions ask for are among them, and whether jobs can use them."""
     if not found:
         if asked:
+            wish = f"{several(asked, 'active version')} ask{'s' if asked == 1 else ''} for one"
             remedy = "set `gpus: 0` in their job:, or ask the site"
-            return fail("gpus", f"none in the pool, and {asked} active versions ask for one", remedy)
+            return fail(
+                "gpus",
+                f"none in the pool, and {wish}",
+                remedy,
+            )
         return ok("gpus", "none in the pool, and no active version asks for one")
     shown = "; ".join(f"{count} x {_gpu_text(gpu)}" for gpu, count in found.most_common())
     low = [gpu for gpu in found if capability is not None and gpu[2] is not None and gpu[2] < capability]
     if len(low) == len(found):
         return fail("gpus", f"{shown}: all below the floor of {capability:g}", "lower gpu_capability in the site file")
     left_out = f"; {sum(found[gpu] for gpu in low)} below the floor of {capability:g}" if low else ""
+    if cpu_only:
+        text = f"{shown}{left_out}: none of use, the environment of the jobs has no GPU support (tensorflow-cpu)"
+        return warn("gpus", text, GPU_REMEDY)
     return ok("gpus", f"{shown}{left_out}")
 
 

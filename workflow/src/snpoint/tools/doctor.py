@@ -13,11 +13,10 @@ import click
 from snpoint import config, yamlfile
 from snpoint.errors import ConfigError, InputMissingError, SnpointError
 from snpoint.health import environment, folder, queue
-from snpoint.health.finding import Finding, fail, guarded, ok, warn
+from snpoint.health.finding import Finding, fail, guarded, ok, several, warn
 from snpoint.preflight import check_active
 from snpoint.site import Site, load_site, load_user, user_file
 from snpoint.tools import render
-from snpoint.validation import nearest
 
 LEVELS = {"ok": "green", "WARN": "yellow", "FAIL": "red"}
 
@@ -49,6 +48,7 @@ def findings(profile: str, quick: bool) -> Iterator[Finding]:
     system, site = content.get("templated-system"), Site()
     batch = system is not None
     yield from guarded("versions", environment.versions)
+    yield from guarded("package", environment.package)
     yield from guarded("profiles", folder.profiles)
     if batch:
         read, site = _site(content.get("templated-site"))
@@ -73,11 +73,7 @@ def _profile(name: str) -> dict[str, Any]:
     ConfigError
         There is none of this name, or it is not YAML.
     """
-    known = sorted(path.parent.name for path in Path("profiles").glob("*/profile.yaml"))
-    folder = Path("profiles") / name if name in known else Path(name)
-    if not (folder / "profile.yaml").is_file():
-        raise ConfigError(f"profile '{name}' does not exist; {nearest(name, known)}")
-    return yamlfile.read(folder / "profile.yaml")
+    return yamlfile.read(render.profile_file(name))
 
 
 def _site(named: str | None) -> tuple[list[Finding], Site]:
@@ -100,7 +96,7 @@ def _site(named: str | None) -> tuple[list[Finding], Site]:
 
 def _configs() -> Iterable[Finding]:
     check_active()
-    yield ok("configs", f"{len(config.active_versions())} active versions")
+    yield ok("configs", several(len(config.active_versions()), "active version"))
 
 
 def _templates(profile: str) -> Iterable[Finding]:
@@ -118,16 +114,16 @@ def _templates(profile: str) -> Iterable[Finding]:
     if warnings:
         yield warn("templates", warnings[0], "" if len(warnings) == 1 else f"{len(warnings) - 1} more like this")
     else:
-        yield ok("templates", f"{len(requests)} kinds of request give a submit file")
+        yield ok("templates", f"{several(len(requests), 'kind')} of request, each with a submit file")
 
 
 def _system(system: str, site: Site) -> Iterator[Finding]:
-    asking = 0
+    asking, cpu_only = 0, environment.jobs_cpu_only(site.environment)
     with suppress(SnpointError):  # reported by _configs
         asking = sum(config.load_version(task, version).job.gpus > 0 for task, version in config.active_versions())
-    checks: list[Callable[[], Iterable[Finding]]] = [lambda: queue.slurm(asking)]
+    checks: list[Callable[[], Iterable[Finding]]] = [lambda: queue.slurm(asking, cpu_only)]
     if system == "htcondor":
         needed = queue.wants_credentials() or queue.on_afs_or_eos(Path.cwd())
-        checks = [lambda: queue.htcondor(asking, site.gpu_capability), lambda: queue.ticket(needed)]
+        checks = [lambda: queue.htcondor(asking, site.gpu_capability, cpu_only), lambda: queue.ticket(needed)]
     for check in checks:
         yield from guarded(system, check)

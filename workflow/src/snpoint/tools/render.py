@@ -9,7 +9,7 @@ import click
 
 from snpoint import config, jobrequests, paths, yamlfile
 from snpoint.errors import ConfigError, UsageError, shown
-from snpoint.health.queue import wants_credentials
+from snpoint.health.queue import bindings, wants_credentials
 from snpoint.journal import FOLDER
 from snpoint.site import load_site, load_user
 from snpoint.validation import nearest
@@ -72,7 +72,25 @@ def submission(target: str, stage: str, profile: str) -> tuple[str, str | None]:
     check_ceiling(fields, site)
     text = render(template, fields)
     check(system, text, template, site.attributes)
+    if system == "htcondor":
+        _check_expressions(text, template, name)
     return text, memory_warning(fields, site)
+
+
+def _check_expressions(text: str, template: str, name: str) -> None:
+    """Have HTCondor's own parser look at every expression, as before a submission, where its bindings are installed."""
+    from snakemake_executor_plugin_templated.backend import BackendError
+    from snakemake_executor_plugin_templated.bindings import check_expressions, guarded
+
+    try:
+        condor = bindings()
+    except ImportError:
+        return
+    try:
+        with guarded(template):
+            check_expressions(condor.Submit(text), Path(template))
+    except BackendError as error:
+        raise ConfigError(f"job {name}: {error}") from error
 
 
 def job_wildcards(target: str, stage: str) -> dict[str, str]:
@@ -104,14 +122,28 @@ def job_wildcards(target: str, stage: str) -> dict[str, str]:
 
 def read_profile(profile: str) -> dict[str, Any]:
     """A profile that submits to a batch system, by name (as ``snakemake --profile``) or folder."""
-    path = Path(profile) / "profile.yaml"
-    if not path.exists():
-        known = sorted(folder.parent.name for folder in Path("profiles").glob("*/profile.yaml"))
-        raise ConfigError(f"profile '{profile}' has no {path}; {nearest(profile, known)}")
+    path = profile_file(profile)
     content = yamlfile.read(path)
     if "templated-template" not in content:
         raise ConfigError(f"{path}: has no templated-template, so its jobs are not submitted to a batch system")
     return content
+
+
+def profile_file(profile: str) -> Path:
+    """Where a profile lies: in the folder or link that Snakemake finds, or in ``profiles`` where that link is broken.
+
+    Raises
+    ------
+    ConfigError
+        In neither.
+    """
+    for folder in (Path(profile), Path("profiles") / profile):
+        if (folder / "profile.yaml").is_file():
+            return folder / "profile.yaml"
+    known = sorted(path.parent.name for path in Path("profiles").glob("*/profile.yaml"))
+    raise ConfigError(
+        f"profile '{profile}': {Path(profile) / 'profile.yaml'} does not exist; {nearest(profile, known)}"
+    )
 
 
 def default_resources(profile: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 
 from snpoint import provenance
 from snpoint.atomic import write_json
-from snpoint.errors import MachineError, OutputError
+from snpoint.errors import ConfigError, MachineError, OutputError, SnpointError
 from snpoint.health import job
 from snpoint.health.finding import Finding, guarded
 
@@ -80,8 +80,12 @@ def _raise(findings: list[Finding]) -> None:
     text = (
         f"{len(failed)} of {len(findings)} checks failed on {socket.gethostname()}: {failed[0].name}: {failed[0].text}"
     )
-    # 73: this place cannot be written from anywhere; 69: another machine may do
-    raise OutputError(text) if failed[0].name == "results" else MachineError(text)
+    if failed[0].remedy:
+        text += f"; {failed[0].remedy}"
+    # what is the same on every machine, results that cannot be written or an environment without GPUs, must not look
+    # like a broken machine (69): that one is left out for a day
+    everywhere: dict[str, type[SnpointError]] = {"results": OutputError, job.NO_SUPPORT: ConfigError}
+    raise everywhere.get(failed[0].name, MachineError)(text)
 
 
 def _show(path: Path, log: Path | None) -> None:
