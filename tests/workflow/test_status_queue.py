@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from queue_of import Queue
 from test_status import RAW, change_record, one
 from workplace import Workplace
+
+from snpoint.settings import Section
 
 MODEL = f"{RAW}/train/model.keras"
 
@@ -89,6 +93,84 @@ def test_how_a_job_ended_is_told(
     assert (train["state"], train["why"]) == (state, why.replace("LOG", f"{RAW}/logs/train.log"))
     # a job that has left nothing must be done again, and Snakemake is told so
     assert "train electron_direction/v0_raw" in workplace.dry_run()
+
+
+def test_a_log_that_was_never_written_is_not_named(workplace: Workplace, queue: TrainingQueue) -> None:
+    (workplace.folder / RAW / "logs/train.log").unlink()
+    queue.journal.ended(queue.train(workplace, "17"), {"kind": "never_matched", "reason": "no GPU"})
+    assert one(workplace, "train")["why"] == "job 17 never matched: no GPU, attempt 1"
+
+
+@pytest.mark.parametrize(
+    "reason", ["by the pipeline, which was interrupted", "by the pipeline: settings or inputs have changed"]
+)
+def test_what_the_pipeline_took_out_of_the_queue_has_not_failed(
+    workplace: Workplace, queue: TrainingQueue, reason: str
+) -> None:
+    key = queue.train(workplace, "17")
+    queue.journal.ended(key, {"kind": "removed", "reason": reason})
+    train = one(workplace, "train")
+    assert (train["state"], train["job"]) == ("missing", ""), "nothing has changed: it is only not there"
+    workplace.edit("electron_direction/v0_raw.yaml", ("status: active", "status: active\ntrain: {epochs: 4}"))
+    train = one(workplace, "train")
+    assert train["state"] == "missing"
+    assert train["why"].startswith("settings: train.epochs ")
+    assert "train electron_direction/v0_raw" in workplace.dry_run()
+
+
+@pytest.mark.parametrize("state", ["failed", "running"])
+def test_a_job_that_was_interrupted_at_work_is_done_again(
+    workplace: Workplace, queue: TrainingQueue, state: str
+) -> None:
+    key = queue.train(workplace, "17")
+    changes = {"state": state, "error": "Interrupted", "job_id": "17.0", "started": "2020-01-01T00:00:00+00:00"}
+    change_record(workplace, f"{RAW}/train/provenance.json", **changes)
+    queue.begun(key, state="ended", signal=15, started="2020-01-01T00:00:00+00:00")
+    queue.journal.ended(key, {"kind": "removed", "reason": "by the pipeline, which was interrupted"})
+    train = one(workplace, "train")
+    assert (train["state"], train["why"], train["runs"]) == ("missing", "interrupted", True)
+    assert "train electron_direction/v0_raw" in workplace.dry_run()
+
+
+def test_what_the_pipeline_removed_is_no_attempt(workplace: Workplace, queue: TrainingQueue) -> None:
+    queue.journal.ended(
+        queue.train(workplace, "16"), {"kind": "removed", "reason": "by the pipeline, which was interrupted"}
+    )
+    queue.train(workplace, "17")
+    assert "attempt" not in one(workplace, "train")["why"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_job_whose_version_was_edited_since_is_outdated(
+    workplace: Workplace, queue: TrainingQueue, begun: bool
+) -> None:
+    settings = json.loads((workplace.folder / RAW / "train/provenance.json").read_text())["settings"]
+    key = queue.train(workplace, "17")
+    wrapper = queue.journal.folder / f"{key}.sh"
+    wrapper.write_text(f"snpoint train --settings {shlex.quote(Section.canonical_json(settings))} --model x\n")
+    if begun:
+        queue.begun(key)
+    train = one(workplace, "train")
+    assert (train["state"], "outdated" in train["why"]) == ("running" if begun else "queued", False)
+    workplace.edit("electron_direction/v0_raw.yaml", ("status: active", "status: active\ntrain: {epochs: 4}"))
+    train = one(workplace, "train")
+    assert train["state"] == ("running" if begun else "queued")
+    assert train["why"].endswith("; outdated: it will be removed and submitted again")
+
+
+def test_the_next_step_goes_on_with_the_system_that_has_the_jobs(workplace: Workplace) -> None:
+    def next_step(*targets: str) -> str:
+        return workplace.run("snpoint", "status", *targets).stdout.splitlines()[-1]
+
+    (workplace.folder / MODEL).unlink()
+    queue = TrainingQueue(workplace.folder, system="slurm")
+    key = queue.train(workplace, "17")
+    count = sum(state != "ok" for state in workplace.states().values())
+    assert next_step().endswith(f"{count} jobs to run, 1 of them in the queue of slurm: snakemake --profile slurm -n")
+    queue.journal.ended(key, {"kind": "held", "reason": "somebody held it"})
+    assert next_step().endswith(f"{count} jobs to run: snakemake --profile local -n")
+    queue.submit("18", "results/other")
+    assert next_step().endswith(f"{count} jobs to run: snakemake --profile slurm -n"), "the folder's jobs are there"
 
 
 def test_attempts_are_counted_from_the_last_good_one(workplace: Workplace, queue: TrainingQueue) -> None:

@@ -22,7 +22,7 @@ from snpoint import memory, paths, provenance
 from snpoint.errors import DataError, shown
 from snpoint.plan import Node
 from snpoint.settings import Section
-from snpoint.submissions import Submissions
+from snpoint.submissions import Submissions, see
 
 Word = Literal["ok", "stale", "queued", "running", "held", "failed", "missing"]
 T = TypeVar("T")
@@ -48,6 +48,8 @@ class State:
     record: Mapping[str, Any] | None = field(default=None, repr=False)
     job: str = ""
     """Id of the last job that was submitted for it, where the state comes from that job."""
+    system: str = ""
+    """The batch system that has that job."""
 
     @property
     def text(self) -> str:
@@ -166,9 +168,10 @@ class _Judge:
             record = self.records[node]
         except DataError as error:
             return replace(found, word="missing" if missing else "stale", why=str(error), own=True, visible=False)
-        told = self.submissions.told(node.outputs, record, node.log, whole=not missing)
+        told = self.submissions.told(node.outputs, record, node.log, not missing, node.settings_json)
         if told is not None:
-            return replace(found, word=told.word, why=told.why, job=told.job, own=True, visible=False)
+            word: Word = ("missing" if missing else "stale") if told.word == "interrupted" else told.word
+            return replace(found, word=word, why=told.why, job=told.job, system=told.system, own=True, visible=False)
         if record is None:
             whole = len(missing) == len(node.outputs)
             return found if whole else replace(found, word="stale", why="no provenance record", own=True, visible=False)
@@ -181,7 +184,7 @@ class _Judge:
         if changed:
             content.append(f"changed since it was written: {_listed(changed)}")
         if plain or content:
-            word: Word = "missing" if missing else "stale"
+            word = "missing" if missing else "stale"
             why = "; ".join(plain + content)
             return replace(found, word=word, why=why, own=True, changed=tuple(changed), visible=not content)
         some = missing and len(missing) < len(node.outputs)
@@ -271,7 +274,7 @@ def _record(node: Node) -> dict[str, Any] | None:
 def _not_ok(found: State, record: dict[str, Any]) -> State:
     found = replace(found, own=True, visible=False)
     if record["state"] == "failed":
-        return replace(found, word="failed", why=f"{record['error']}; see {found.node.log}")
+        return replace(found, word="failed", why=f"{record['error']}{see(found.node.log)}")
     job = (
         f"job {record['job_id']} on {record['host']}"
         if record.get("job_id")
@@ -280,7 +283,7 @@ def _not_ok(found: State, record: dict[str, Any]) -> State:
     if provenance.is_running(record):
         return replace(found, word="running", why=f"{job}, since {record['started']}")
     return replace(
-        found, word="failed", why=f"killed: {job}, started {record['started']}; see {found.node.log}", own=True
+        found, word="failed", why=f"killed: {job}, started {record['started']}{see(found.node.log)}", own=True
     )
 
 

@@ -7,6 +7,7 @@ began, or that was killed with its machine. The journal does, and the record of 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from snpoint.errors import LockedError, SnpointError
-from snpoint.journal import Entry, Journal
+from snpoint.journal import BY_PIPELINE, Entry, Journal, attempts
 
 SILENT_MIN = 15
 """A payload writes its record more often than this."""
@@ -28,9 +29,11 @@ MOST_SHOWN = 5
 class Told:
     """The state of a job, as its last submission tells it."""
 
-    word: Literal["queued", "running", "held", "failed"]
+    word: Literal["queued", "running", "held", "failed", "interrupted"]
     why: str
     job: str
+    system: str
+    """The batch system that has it."""
 
 
 class Submissions:
@@ -48,7 +51,13 @@ class Submissions:
             self.problem = str(error)
             return None
 
-    def told(self, outputs: Sequence[str], record: Mapping[str, Any] | None, log: str, whole: bool) -> Told | None:
+    def systems(self) -> list[str]:
+        """Batch systems in whose queues jobs of this folder may be."""
+        return sorted({entry.system for entry in self._journal.open_entries()}) if self._journal is not None else []
+
+    def told(
+        self, outputs: Sequence[str], record: Mapping[str, Any] | None, log: str, whole: bool, settings: str
+    ) -> Told | None:
         """State of the last submitted job for some outputs.
 
         Parameters
@@ -61,6 +70,8 @@ class Submissions:
             The log of the job.
         whole
             All outputs are there.
+        settings
+            What the job is to be done with now, as its command carries them.
 
         Returns
         -------
@@ -71,7 +82,7 @@ class Submissions:
         entries = self._journal.of(outputs[0]) if self._journal is not None else []
         if not entries or (whole and record is not None and record["state"] == "ok"):
             return None
-        entry, attempt = entries[-1], _attempt(entries)
+        entry, attempt = entries[-1], attempts(entries)
         payload = _payload(entry)
         mine = record is not None and _is_of(record, entry, payload)
         if not mine and record is not None and record["started"] > (entry.ended or entry.intended):
@@ -79,25 +90,33 @@ class Submissions:
         told = (
             _open(entry, payload, record if mine else None) if entry.open else _ended(entry, record if mine else None)
         )
-        if told is None:
+        if told is None or (told[0] == "interrupted" and (record is None or record["state"] == "ok")):
             return None
         word, cause = told
-        where = f"; see {log}" if word == "failed" else ""
+        if word == "interrupted":
+            return Told(word, word, "", "")
         count = f", attempt {attempt}" if word in ("failed", "held") or attempt > 1 else ""
-        return Told(word, f"{cause}{count}{where}", entry.id or "")
+        more = see(log, entry.stdout) if word == "failed" else ""
+        if word in ("queued", "running") and _outdated(entry, settings):
+            more = "; outdated: it will be removed and submitted again"
+        return Told(word, f"{cause}{count}{more}", entry.id or "", entry.system)
 
 
-def _attempt(entries: Sequence[Entry]) -> int:
-    """How many submissions there were since the last one that ended well."""
-    count = 0
-    for entry in reversed(entries):
-        if (entry.outcome or {}).get("kind") == "completed" and count:
-            break
-        count += 1
-    return count
+def see(*logs: str) -> str:
+    """Where to look: the first of these files that is there."""
+    return next((f"; see {log}" for log in logs if log and Path(log).exists()), "")
 
 
-Words = tuple[Literal["queued", "running", "held", "failed"], str]
+def _outdated(entry: Entry, settings: str) -> bool:
+    """Whether a job does something else than what is wanted now, by the command that was frozen for it."""
+    try:
+        command = Path(entry.record.removesuffix(".job.json") + ".sh").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return shlex.quote(settings) not in command
+
+
+Words = tuple[Literal["queued", "running", "held", "failed", "interrupted"], str]
 
 
 def _open(entry: Entry, payload: Mapping[str, Any] | None, record: Mapping[str, Any] | None) -> Words | None:
@@ -124,6 +143,8 @@ def _ended(entry: Entry, record: Mapping[str, Any] | None) -> Words | None:
     kind, reason = str(outcome.get("kind", "")), str(outcome.get("reason", ""))
     if kind == "completed":
         return None
+    if kind == "removed" and reason.startswith(BY_PIPELINE):
+        return "interrupted", reason
     if kind == "failed" and record is not None and record["state"] == "failed":
         return "failed", str(record["error"])
     job = f"job {entry.id}" if entry.id else "not submitted"

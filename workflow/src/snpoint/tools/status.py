@@ -176,10 +176,19 @@ def _print_table(states: Sequence[State], leaves: Sequence[str]) -> None:
             title = ""
     words = {word: sum(state.word == word for state in states) for word in COLORS}
     counts = ", ".join(f"{count} {click.style(word, fg=COLORS[word])}" for word, count in words.items() if count)
+    click.echo(f"\n{counts}. {_next_step(states, leaves)}")
+
+
+def _next_step(states: Sequence[State], leaves: Sequence[str]) -> str:
+    """How many jobs are to run, how many of them a batch system has already, and the command that looks at them."""
     jobs = sum(state.runs for state in states)
-    plural = "" if jobs == 1 else "s"
-    command = " ".join(["snakemake --profile local -n", *leaves])
-    click.echo(f"\n{counts}. " + (f"{jobs} job{plural} to run: {command}" if jobs else "Nothing to run."))
+    if not jobs:
+        return "Nothing to run."
+    systems = [state.system for state in states if state.runs and state.word in ("queued", "running") and state.system]
+    there = ", ".join(f"{systems.count(system)} of them in the queue of {system}" for system in dict.fromkeys(systems))
+    profile = max(systems or Submissions().systems(), key=systems.count, default="local")
+    command = " ".join([f"snakemake --profile {profile} -n", *leaves])
+    return f"{jobs} job{'' if jobs == 1 else 's'} to run{f', {there}' if there else ''}: {command}"
 
 
 def _summary(states: Sequence[State]) -> str:
