@@ -17,7 +17,8 @@ HTC_PORT=${HTC_PORT:-9718}
 # more than there are: test jobs sleep
 HTC_CPUS=${HTC_CPUS:-8}
 HTC_MEMORY_MB=${HTC_MEMORY_MB:-8000}
-HTC_DISK_MB=${HTC_DISK_MB:-10000}
+# two jobs of 5 GB fit, with what the pool keeps for itself
+HTC_DISK_MB=${HTC_DISK_MB:-12000}
 HTC_WAIT_S=${HTC_WAIT_S:-60}
 
 here=$(dirname "$(readlink -f "$0")")

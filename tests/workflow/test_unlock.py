@@ -171,6 +171,16 @@ def test_it_names_the_jobs_that_live_on(workplace: Workplace) -> None:
     assert "snakemake --profile htcondor" in said
 
 
+def test_a_run_with_jobs_in_a_queue_is_ended_without_waiting_for_them(workplace: Workplace) -> None:
+    locked_by(workplace, pid=os.getpid(), process_start=lock.process_start(os.getpid()))
+    assert f"kill -TERM {os.getpid()}" in workplace.run("snpoint", "unlock", check=False).stderr
+    journal = Journal(workplace.folder / ".snakemake/templated")
+    journal.intend(Entry(key="a", target="results/a", name="a", system="htcondor", digest="a"))
+    said = workplace.run("snpoint", "unlock", check=False).stderr
+    assert f"kill -HUP {os.getpid()}" in said
+    assert "kill -TERM" not in said
+
+
 def test_nothing_locked_is_no_error(workplace: Workplace) -> None:
     assert "is not locked" in workplace.run("snpoint", "unlock").stdout
 

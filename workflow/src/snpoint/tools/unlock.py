@@ -9,7 +9,7 @@ import click
 
 from snpoint import lock
 from snpoint.errors import OutputError, SnpointError, UsageError
-from snpoint.journal import Journal
+from snpoint.journal import Entry, Journal
 
 MOST_SHOWN = 5
 
@@ -50,8 +50,8 @@ def judge(break_lock: bool) -> str:
     living = lock.running_here(Path.cwd())
     if living:
         raise UsageError(
-            f"Snakemake is at work here (process {_listed(living)} of this machine): wait for it, or end it with"
-            f" `kill -TERM {living[0]}` (running jobs end well) and call this again"
+            f"Snakemake is at work here (process {_listed(living)} of this machine): wait for it, or end"
+            f" it with {_ending(living[0])} and call this again"
         )
     owner = lock.owner()
     if owner is None or lock.newer_than_owner():
@@ -65,7 +65,7 @@ def judge(break_lock: bool) -> str:
         return f"{owner}, is gone"
     if owner.here:
         raise UsageError(
-            f"the lock belongs to {owner}, which is alive: wait for it, or end it with `kill -TERM {owner.pid}`"
+            f"the lock belongs to {owner}, which is alive: wait for it, or end it with {_ending(owner.pid)}"
         )
     return _judge_elsewhere(owner, break_lock)
 
@@ -76,7 +76,7 @@ def _judge_elsewhere(owner: lock.Owner, break_lock: bool) -> str:
     known = f"the lock belongs to {owner}; its last sign of life was {minutes}"
     if silent is not None and silent <= lock.SILENT_S:
         raise UsageError(
-            f"{known}, so it may be alive. Log in there and end it (ssh {owner.host} kill -TERM {owner.pid}), or, if"
+            f"{known}, so it may be alive. Log in there (ssh {owner.host}) and end it with {_ending(owner.pid)}; or, if"
             f" that machine is gone, `snpoint unlock --break-lock` after {lock.SILENT_S / 60:.0f} minutes"
         )
     if not break_lock:
@@ -85,6 +85,25 @@ def _judge_elsewhere(owner: lock.Owner, break_lock: bool) -> str:
             f" is gone, `snpoint unlock` there, or here `snpoint unlock --break-lock`"
         )
     return f"{owner}, has given no sign of life for {(silent or 0) / 60:.0f} min"
+
+
+def _ending(pid: int) -> str:
+    """How to end a living run. SIGTERM waits for every job, also for those that have not begun in a queue."""
+    if _left():
+        return (
+            f"`kill -HUP {pid}` (-KILL if it was started with nohup; its jobs stay in the queue, and the next run goes"
+            " on with them, while -TERM waits for all of them)"
+        )
+    return f"`kill -TERM {pid}` (running jobs end well)"
+
+
+def _left() -> list[Entry]:
+    """Jobs that may be in a queue; none where the journal cannot be read."""
+    try:
+        return Journal().open_entries()
+    except SnpointError as error:
+        click.echo(f"WARNING: {error}", err=True)
+        return []
 
 
 def _remove(files: list[Path]) -> None:
@@ -99,11 +118,7 @@ def _remove(files: list[Path]) -> None:
 
 def _say_what_is_queued() -> None:
     """What the dead run has left in the queue."""
-    try:
-        entries = Journal().open_entries()
-    except SnpointError as error:
-        click.echo(f"WARNING: {error}", err=True)
-        return
+    entries = _left()
     for system in sorted({entry.system for entry in entries}):
         ids = [entry.id or "?" for entry in entries if entry.system == system]
         several = f"{len(ids)} jobs" if len(ids) > 1 else "1 job"
