@@ -22,7 +22,7 @@ def make_folder(path: Path) -> Path:
     binaries = path / "bin"
     binaries.mkdir()
     body = FAKE_SLURM.read_text()
-    for name in ("sbatch", "squeue", "scancel", "sacct"):
+    for name in ("sbatch", "squeue", "scancel", "sacct", "scontrol"):
         (binaries / name).write_text(f"#!{sys.executable}\n{body}")
         (binaries / name).chmod(0o755)
     workdir = path / "work"

@@ -1,6 +1,6 @@
 """A stand-in for SLURM's commands that really runs the jobs, so that the executor is tested without a cluster.
 
-Linked as sbatch, squeue, scancel and sacct into one folder, which also holds its state. Files that a test may put
+Linked as sbatch, squeue, scancel, sacct and scontrol into one folder, which also holds its state. Files that a test may put
 there: ``squeue.broken`` (squeue fails once for each line in it), ``hold`` (jobs stay in the queue, held), ``in_vain``
 (they stay in the queue for the reason that is in the file), ``refuse`` (sbatch refuses), ``full`` (sbatch refuses once
 for each line in it, because there are too many jobs), ``silent`` (sbatch submits and says that it got no answer),
@@ -83,6 +83,11 @@ def forgotten(job):
     return path.exists() and job in (path.read_text().split() or [job])
 
 
+def scontrol(arguments):
+    sys.stdout.write("ClusterName             = standin\n")
+    return 0
+
+
 def sacct(arguments):
     if not (FOLDER / "accounting").exists():
         sys.stderr.write("Slurm accounting storage is disabled\n")
@@ -128,5 +133,5 @@ if __name__ == "__main__":
     name = Path(sys.argv[0]).name
     with (FOLDER / "calls").open("a") as calls:
         calls.write(" ".join([name, *sys.argv[1:]]) + "\n")
-    commands = {"sbatch": sbatch, "squeue": squeue, "scancel": scancel, "sacct": sacct}
+    commands = {"sbatch": sbatch, "squeue": squeue, "scancel": scancel, "sacct": sacct, "scontrol": scontrol}
     sys.exit(commands[name](sys.argv[1:]))

@@ -44,7 +44,7 @@ class Slurm:
         self._in_vain_since: dict[str, float] = {}
         self._restarts: dict[str, int] = {}
         self._sacct_works: bool | None = None
-        self._cluster = ""
+        self._cluster: str | None = None
         # comments of submissions that were reported as not made
         self._disowned: set[str] = set()
         # ids that the controller does not know, whatever a late accounting says
@@ -61,12 +61,12 @@ class Slurm:
 
     @property
     def queue_name(self) -> str:
-        """Name of the cluster that takes the submissions, empty while it is not known."""
-        if not self._cluster:
+        """Name of the cluster that takes the submissions; empty if it did not say, which is asked once."""
+        if self._cluster is None:
             try:
                 said = run("scontrol", "show", "config").stdout
             except BackendError:
-                return ""
+                said = ""
             named = re.search(r"^ClusterName\s*=\s*(\S+)", said, re.MULTILINE)
             self._cluster = named[1] if named else ""
         return self._cluster
