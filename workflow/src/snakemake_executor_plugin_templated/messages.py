@@ -30,7 +30,7 @@ EXIT_CODES = {
     74: "reading or writing failed: look at the file system, then start again",
     76: "a number became NaN or infinite: change the settings",
     77: "an input would execute code: it is refused",
-    78: "a configuration file is wrong: mend it",
+    78: "a configuration file or the environment is wrong: the log names it",
 }
 
 ADVICE = {
