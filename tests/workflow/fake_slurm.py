@@ -2,11 +2,11 @@
 
 Linked as sbatch, squeue, scancel, sacct and scontrol into one folder, which also holds its state. Files that a test
 may put there: ``squeue.broken`` (squeue fails once for each line in it), ``hold`` (jobs stay in the queue, held),
-``in_vain`` (they stay in the queue for the reason in the file), ``refuse`` (sbatch refuses), ``full`` (sbatch refuses once
-for each line in it, because there are too many jobs), ``silent`` (sbatch submits and says that it got no answer),
-``forget`` (squeue does not know ended jobs, or those of them in the file), ``accounting`` (sacct works), ``<exit
-code>.state`` (the state of jobs that end with this code), and ``<job>.lost`` (the state of a job that did not end by
-itself).
+``in_vain`` (they stay in the queue for the reason in the file), ``refuse`` (sbatch refuses), ``full`` (sbatch
+refuses once for each line in it, because there are too many jobs), ``silent`` (sbatch submits and says that it got
+no answer), ``forget`` (squeue does not know ended jobs, or those of them in the file), ``accounting`` (sacct
+works), ``<exit code>.state`` (the state of jobs that end with this code), and ``<job>.lost`` (the state of a job
+that did not end by itself).
 """
 
 import os
