@@ -37,12 +37,15 @@ class Place:
     queue : str
         HTCondor: name of the schedd that has jobs of the work directory, which is then used for everything; empty: the
         one that the machine's configuration names. A login node may name another one tomorrow.
+    query_every_s : float
+        HTCondor: polls read the event log; the schedd, where the log does not tell, is asked no more often than this.
     """
 
     token: str
     event_log: Path
     unmatched_after_s: float = 1800.0
     queue: str = ""
+    query_every_s: float = 0.0
 
 
 @dataclass(frozen=True)

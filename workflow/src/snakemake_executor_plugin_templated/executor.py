@@ -67,7 +67,7 @@ class Executor(RemoteExecutor):
             for job in jobs:
                 refuse_unsupported(job)
             self._journal = Journal()
-            self._backend = self._make_backend(site.unmatched_after_min * 60)
+            self._backend = self._make_backend(site.unmatched_after_min * 60, site.query_every_s)
             self._submissions = Submissions(
                 self._system, template, site, user, workdir, send_credential=self._backend.send_credential
             )
@@ -82,11 +82,11 @@ class Executor(RemoteExecutor):
             self.logger.error(f"error: {error}")
             sys.exit(getattr(error, "exit_code", 1))
 
-    def _make_backend(self, unmatched_after_s: float) -> Backend:
+    def _make_backend(self, unmatched_after_s: float, query_every_s: float) -> Backend:
         """The batch system: the very queue that has jobs of this folder, where there are any."""
         log = Path.cwd() / FOLDER / "events.log"
         queue = queue_of(left_behind(self._journal, self._system))
-        return make_backend(self._system, Place(self._journal.token, log, unmatched_after_s, queue))
+        return make_backend(self._system, Place(self._journal.token, log, unmatched_after_s, queue, query_every_s))
 
     def _check_requests(self, jobs: Sequence[Job]) -> None:
         """Refuse what the site never gives before anything is submitted; say once per rule where memory buys cores."""

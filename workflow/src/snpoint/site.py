@@ -88,6 +88,7 @@ class Site(Section):
     ceiling: Ceiling = Ceiling()
     memory_per_core_gb: Positive | None = None
     unmatched_after_min: Positive = 30.0
+    query_every_s: NonNegative = 0.0
     overrun_s: NonNegative = 300.0
     gpu_capability: NonNegative | None = None
     environment: Environment = Environment()
