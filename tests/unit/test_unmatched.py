@@ -10,7 +10,7 @@ os.environ.setdefault("CONDOR_CONFIG", "ONLY_ENV")
 
 import classad2
 
-from snakemake_executor_plugin_templated.unmatched import examine, split
+from snakemake_executor_plugin_templated.unmatched import examine, examine_all, split
 
 A100 = '[Id="GPU-1"; Capability=8.0; DeviceName="A100-SXM4-40GB"; GlobalMemoryMb=40000]'
 
@@ -136,3 +136,19 @@ def test_machine_that_takes_no_jobs_for_now_is_waited_for() -> None:
 
 def test_empty_pool_is_not_the_jobs_fault() -> None:
     assert not examine(job(), []).never
+
+
+def test_jobs_that_ask_for_the_same_share_a_verdict_and_others_do_not() -> None:
+    gpu = {"RequestGPUs": "1", "RequireGPUs": "Capability >= Floor"}
+    jobs = {
+        "small": job(),
+        "alike": job(),
+        "large": job(RequestMemory="64000"),
+        "own": job("Memory >= Floor", Floor="100"),
+        "own large": job("Memory >= Floor", Floor="64000"),
+        "old": job(**gpu, Floor="7.0"),
+        "modern": job(**gpu, Floor="9.0"),
+    }
+    verdicts = examine_all(jobs, lambda *_: [slot()])
+    assert verdicts["small"] is verdicts["alike"]
+    assert {name for name, verdict in verdicts.items() if verdict.never} == {"large", "own large", "modern"}

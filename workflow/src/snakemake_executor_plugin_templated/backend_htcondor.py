@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,11 +11,11 @@ from typing import Any
 
 from .backend import BackendError, BusyError, Found, Place, Poll, UnclearError
 from .bindings import check_expressions, guarded
-from .ends import HELD, IDLE, SPOOLING, outcome_of
+from .ends import HELD, SPOOLING, outcome_of
 from .eventlog import EventLog, Life
 from .outcome import Outcome
 from .schedd import NoAnswerError, Schedd, slots_with
-from .unmatched import Verdict, examine_all
+from .waiting import Waiting
 
 # AFS may show a log late, or never again once a token is gone: a job that the log is silent about is looked up
 SILENT_S = 600.0
@@ -66,15 +67,15 @@ class HTCondor:
         self._mine = f'SnpointWorkdir == "{place.token}"'
         self._log = EventLog(place.event_log)
         self._keys: dict[str, str] = {}
-        # by job id: last time that its state was certain, submitted, first missed in the queue, looked at for a match
+        self._waiting = Waiting(place.unmatched_after_s)
+        # by job id: last time that its state was certain, submitted, first missed in the queue
         self._certain: dict[str, float] = {}
         self._submitted: dict[str, float] = {}
         self._missing: dict[str, float] = {}
-        self._examined: dict[str, float] = {}
-        self._noted: dict[str, set[str]] = {}
         # keys of submissions that were reported as not made
         self._disowned: set[str] = set()
         self._credential_at: float | None = None
+        self._asked_at = -math.inf
         self.queries = 0
         # only a site that keeps Kerberos credentials has a producer; elsewhere the job would never start
         self.send_credential = bool(htcondor2.param.get("SEC_CREDENTIAL_PRODUCER"))
@@ -154,21 +155,24 @@ class HTCondor:
         outcomes = {job: life.outcome for job, life in lives.items() if life.outcome and not _spooling(life.outcome)}
         held = {job for job in outcomes if lives[job].queued}
         open_ids = [job for job in ids if job not in outcomes]
-        waiting = self._long_waiting(open_ids, lives)
-        verdicts: dict[str, Verdict] = {}
-        if waiting or not readable or self._silent(open_ids, lives):
+        notes: list[tuple[str, str]] = []
+        now = time.time()
+        due = self._waiting.due(self._unstarted(open_ids, lives, now), now)
+        if self._may_ask() and (due or not readable or self._silent(open_ids, lives)):
             with _unless(outcomes):
-                queue = self._queue(whole=bool(waiting))
+                queue = self._queue(whole=bool(due))
                 asked, still_held = self._ask(open_ids, queue)
                 outcomes |= asked
                 held |= still_held
-                verdicts = self._examine({job: queue[job] for job in waiting if _never_started(queue.get(job))})
-        never = {job: Outcome("never_matched", found.reason) for job, found in verdicts.items() if found.never}
-        outcomes = self._without_queued(outcomes | never, [*held, *never])
-        waits = [
-            (job, found.reason) for job, found in verdicts.items() if not found.never and self._first(job, "waits")
-        ]
-        return Poll(outcomes, [*waits, *self._evictions(lives, outcomes)])
+                never, notes = self._waiting.look(due, queue, slots_with, now)
+                outcomes |= never
+                held |= never.keys()
+        outcomes = self._without_queued(outcomes, [*held])
+        return Poll(outcomes, [*notes, *self._waiting.evictions(lives, outcomes)])
+
+    def _may_ask(self) -> bool:
+        """Whether the last query is long enough ago."""
+        return time.monotonic() - self._asked_at >= self._place.query_every_s
 
     def _remove_disowned(self) -> None:
         """Remove jobs that came into the queue after all: they would do the same work beside their successors."""
@@ -211,41 +215,20 @@ class HTCondor:
                 return True
         return False
 
-    def _long_waiting(self, ids: Iterable[str], lives: Mapping[str, Life]) -> list[str]:
-        """Jobs that have never started and are due to be compared with the machines that there are."""
-        now, wait = time.time(), self._place.unmatched_after_s
-        due = []
-        for job in ids:
-            life = lives.get(job)
-            since = life.waiting_since if life else self._submitted.setdefault(job, now)
-            started = life is not None and life.starts > 0
-            if not started and now - max(since, self._examined.get(job, 0.0)) > wait:
-                due.append(job)
-        return due
-
-    def _evictions(self, lives: Mapping[str, Life], ended: Mapping[str, Outcome]) -> list[tuple[str, str]]:
-        notes = []
-        for job, life in lives.items():
-            if job in ended or not life.evictions:
-                continue
-            # the log may have been read between an eviction and the hold that follows at once: told one poll later
-            fresh = self._first(job, f"seen {life.evictions}") and not life.running
-            if not fresh and self._first(job, f"eviction {life.evictions}"):
-                state = f"runs again (start {life.starts})" if life.running else "waits to run again"
-                notes.append((job, f"evicted, {state}"))
-        return notes
-
-    def _first(self, job: str, what: str) -> bool:
-        told = self._noted.setdefault(job, set())
-        new = what not in told
-        told.add(what)
-        return new
+    def _unstarted(self, ids: Iterable[str], lives: Mapping[str, Life], now: float) -> dict[str, float]:
+        """Jobs that have never started, as far as the log tells, and since when they wait."""
+        return {
+            job: life.waiting_since if (life := lives.get(job)) else self._submitted.setdefault(job, now)
+            for job in ids
+            if job not in lives or not lives[job].starts
+        }
 
     # -- asking
 
     def _queue(self, *, whole: bool = False, timeout: float | None = None) -> dict[str, Any]:
         """The work directory's jobs in the queue, by id, with one query."""
         self.queries += 1
+        self._asked_at = time.monotonic()
         ads = self._schedd.query(self._mine, [] if whole else _ATTRIBUTES, timeout=timeout)
         by_id = {str(ad["ClusterId"]): ad for ad in ads}
         return {job: ad for job, ad in by_id.items() if self._keys.get(job, ad["SnpointKey"]) == ad["SnpointKey"]}
@@ -259,14 +242,6 @@ class HTCondor:
         self.queries += 1
         ads = self._schedd.history(constraint, _ATTRIBUTES, len(keys), stop)
         return {str(ad["ClusterId"]): ad for ad in ads}
-
-    def _examine(self, jobs: Mapping[str, Any]) -> dict[str, Verdict]:
-        """Compare jobs with the pool's slots, by id."""
-        if not jobs:
-            return {}
-        self._examined |= dict.fromkeys(jobs, time.time())
-        with guarded("the pool's machines cannot be compared with what the jobs ask for"):
-            return examine_all(jobs, slots_with)
 
     # -- starting again, leaving
 
@@ -304,10 +279,6 @@ def _no_schedd(place: Place, error: BackendError) -> str:
 
 def _spooling(outcome: Outcome) -> bool:
     return outcome.hold_code == SPOOLING
-
-
-def _never_started(ad: Any) -> bool:
-    return ad is not None and ad.get("JobStatus") == IDLE and not ad.get("NumJobStarts")
 
 
 @contextmanager

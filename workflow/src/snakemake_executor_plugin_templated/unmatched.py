@@ -106,8 +106,19 @@ def examine_all(
             # the properties of each GPU have attributes of their own, which cannot be asked for by name
             slots = slots_with(f"{_NOT_A_PART} && TotalGPUs > 0", [])
         slots = slots or slots_with(_NOT_A_PART, names)
-        verdicts |= {job: examine(jobs[job], slots) for job in group}
+        # hundreds of jobs ask for the same, and each comparison with a large pool takes seconds
+        by_wish: dict[tuple[str, ...], Verdict] = {}
+        for job in group:
+            wish = _wish(jobs[job])
+            verdicts[job] = by_wish[wish] = by_wish.get(wish) or examine(jobs[job], slots)
     return verdicts
+
+
+def _wish(job: Any) -> tuple[str, ...]:
+    """All of a job that a verdict depends on; equal for jobs that ask for the same."""
+    asking = [job.lookup(name) for name in ("Requirements", "RequireGPUs") if name in job]
+    own = {asked for asked, *_ in _RESOURCES}.union(*(job.internalRefs(expression) for expression in asking))
+    return (*map(str, asking), *(f"{name} {job.flatten(job.lookup(name))}" for name in sorted(own) if name in job))
 
 
 def _references(job: Any) -> set[str]:
