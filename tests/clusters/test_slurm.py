@@ -281,6 +281,7 @@ def test_end_of_an_unrecorded_job_is_remembered_by_sacct_alone(cluster: Cluster,
     workflow = single("sleep 2; exit 65")
     crash_after_submission(cluster, toy, workflow)
     wait_for(lambda: cluster.queue() == [], "the job has ended")
+    next((toy / ".snakemake/templated").glob("*/*.job.json")).unlink()
     (toy / "shims/forget").touch()
     if accounting(cluster):
         wait_for(lambda: "65:0" in cluster.run("sacct", "-X", "--format=ExitCode"), "sacct knows the job's end")

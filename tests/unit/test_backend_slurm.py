@@ -206,8 +206,10 @@ def test_cluster_is_named_and_another_one_is_refused(commands: Path) -> None:
 
 
 def test_cluster_that_does_not_say_its_name_is_no_obstacle(commands: Path) -> None:
-    write(commands, "scontrol", "echo 'Unable to contact slurm controller' >&2; exit 1")
-    assert slurm(queue="south").queue_name == ""
+    write(commands, "scontrol", f"echo >> {commands}/asked; echo 'Unable to contact slurm controller' >&2; exit 1")
+    backend = slurm(queue="south")
+    assert (backend.queue_name, backend.queue_name) == ("", "")
+    assert (commands / "asked").read_text() == "\n", "it is asked once"
 
 
 def test_machine_without_slurm_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,6 +216,7 @@ def test_intent_and_id_and_end_are_written_down(folder: Path) -> None:
     assert (intent["event"], submitted["event"], end["event"]) == ("intent", "submitted", "ended")
     assert intent["target"] == "out/x.txt"
     assert submitted["id"] == "101"
+    assert intent["queue"] == "standin"
     assert {"kind": "completed", "exit_code": 0, "node": "node1"}.items() <= end["outcome"].items()
     assert end["outcome"]["seconds"] < 60
     token = (folder / ".snakemake/templated/token").read_text().strip()
