@@ -119,6 +119,13 @@ def test_job_that_no_machine_can_run_is_given_up_with_the_requirement(endings: t
     assert re.search(r"require_gpus Capability >= 9\b.*the pool has A100-SXM4-40GB \(capability 8", said["modern"])
 
 
+def test_job_that_no_machine_can_run_is_told_of_before_it_is_given_up(endings: tuple[Path, dict[str, str]]) -> None:
+    stderr = endings[1]["stderr"]
+    early = re.search(r"no machine of the pool can run it: request_memory 64000 MB: .*; given up at \d\d:\d\d", stderr)
+    assert early
+    assert early.start() < stderr.index("Error in rule large")
+
+
 def test_missing_executable_is_held_and_explained(endings: tuple[Path, dict[str, str]]) -> None:
     said = endings[1]["missing"]
     assert "No such file or directory" in said
@@ -307,6 +314,27 @@ def test_without_the_event_log_one_query_per_poll_tells_the_same(cluster: Cluste
     assert set(answer["found"]) == {"good", "bad", "gone", "huge"}
     assert answer["found"]["good"] == [True, "completed"]
     assert all(same for same, _ in answer["found"].values())
+
+
+def test_schedd_is_asked_no_more_often_than_the_site_says(cluster: Cluster, tmp_path: Path) -> None:
+    slow = BLIND.replace('Path("nowhere.log"), 4.0', 'Path("nowhere.log"), 4.0, query_every_s=5.0')
+    assert slow != BLIND
+    before, began = schedd_queries(), time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", slow],
+        cwd=tmp_path,
+        env=cluster.environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["ends"] == {"good": "completed", "bad": "failed", "gone": "held", "huge": "never_matched"}
+    polling = schedd_queries() - before - 1
+    assert 0 < polling <= 1 + (time.monotonic() - began) / 5
+    assert polling < answer["polls"] / 2
 
 
 # the schedd stops once the log shows one job held and one ended
