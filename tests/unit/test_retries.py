@@ -156,3 +156,4 @@ def test_forgotten_job_ended_as_it_says_itself() -> None:
     assert refined(lost, {"state": "ended", "exit_code": 0, "node": "n1"}).ok
     assert refined(lost, {"state": "ended", "exit_code": 78}).exit_code == 78
     assert refined(lost, {"state": "running"}) == lost
+    assert refined(lost, {"state": "ended", "signal": 15, "cause": "terminated"}).kind == "vanished"

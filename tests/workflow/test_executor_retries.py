@@ -77,10 +77,7 @@ def test_input_output_error_is_tried_twice_more(folder: Path) -> None:
     [
         ("NODE_FAIL", signal.SIGKILL),
         ("PREEMPTED", signal.SIGKILL),
-        pytest.param(
-            *("PREEMPTED", signal.SIGTERM),
-            marks=pytest.mark.xfail(strict=True, reason="the signal in the job's own record is taken for its end"),
-        ),
+        ("PREEMPTED", signal.SIGTERM),
     ],
 )
 def test_job_that_lost_its_machine_is_tried_twice_more(folder: Path, state: str, number: signal.Signals) -> None:

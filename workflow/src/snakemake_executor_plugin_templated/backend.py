@@ -35,7 +35,7 @@ class Place:
     unmatched_after_s : float
         A job that waits longer is looked at: is there any machine that could run it?
     queue : str
-        HTCondor: name of the schedd that has jobs of the work directory, which is then used for everything; empty: the
+        Name of the schedd or cluster that has jobs of the work directory, which is then used for everything; empty: the
         one that the machine's configuration names. A login node may name another one tomorrow.
     query_every_s : float
         HTCondor: polls read the event log; the schedd, where the log does not tell, is asked no more often than this.

@@ -84,8 +84,8 @@ def refined(outcome: Outcome, record: Mapping[str, Any]) -> Outcome:
     if record.get("state") != "ended":
         return outcome
     node = outcome.node or str(record.get("node") or "")
-    if outcome.kind == "vanished":
-        # the batch system has forgotten it, the job has not
+    if outcome.kind == "vanished" and record.get("cause") != "terminated":
+        # the batch system has forgotten it, the job has not; what its dying node had ended says nothing about the work
         outcome = ended(record.get("exit_code") or 0, record.get("signal") or 0)
     outcome = replace(outcome, node=node, seconds=record.get("seconds"))
     if outcome.kind != "failed":
