@@ -316,6 +316,7 @@ def test_without_the_event_log_one_query_per_poll_tells_the_same(cluster: Cluste
     assert all(same for same, _ in answer["found"].values())
 
 
+@pytest.mark.nightly
 def test_schedd_is_asked_no_more_often_than_the_site_says(cluster: Cluster, tmp_path: Path) -> None:
     slow = BLIND.replace('Path("nowhere.log"), 4.0', 'Path("nowhere.log"), 4.0, query_every_s=5.0')
     assert slow != BLIND
@@ -461,6 +462,7 @@ def configured(cluster: Cluster, *lines: str) -> Iterator[None]:
         cluster.run(reconfigure)
 
 
+@pytest.mark.nightly
 def test_limit_on_jobs_is_waited_for(cluster: Cluster, toy: Path, start: Pipelines) -> None:
     workflow = """
 rule all:
@@ -478,6 +480,7 @@ rule one:
     assert len(submissions(cluster, toy)) == 3
 
 
+@pytest.mark.nightly
 def test_requirement_of_the_schedd_is_final_and_told(cluster: Cluster, toy: Path, start: Pipelines) -> None:
     rule = ("SUBMIT_REQUIREMENT_NAMES = Big", "SUBMIT_REQUIREMENT_Big = RequestMemory > 1000")
     with configured(cluster, *rule, 'SUBMIT_REQUIREMENT_Big_REASON = "jobs here are large"'):
@@ -519,6 +522,7 @@ print(json.dumps({"said": said, "took": took, "queue": queue}))
 )
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("stopped_for", [5, 18])
 def test_unanswered_submission_is_not_made_or_unclear(
     cluster: Cluster, schedd: int, tmp_path: Path, stopped_for: int
@@ -572,6 +576,7 @@ except BackendError as error:
 """
 
 
+@pytest.mark.nightly
 def test_jobs_stay_with_the_schedd_that_has_them(cluster: Cluster, tmp_path: Path) -> None:
     def ask(queue: str, **variables: str) -> list[str]:
         command = [sys.executable, "-c", ELSEWHERE, queue]

@@ -335,6 +335,7 @@ def controller(cluster: Cluster) -> Iterator[int]:
     os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.nightly
 @ALONE
 def test_submission_that_gets_no_answer_is_made_once(
     cluster: Cluster, toy: Path, start: Pipelines, controller: int
@@ -369,6 +370,7 @@ def one_job_per_user(cluster: Cluster) -> Iterator[None]:
     cluster.run("sacctmgr", "--immediate", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=-1")
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("one_job_per_user")
 @pytest.mark.parametrize("cluster", ["slurm_accounting"], indirect=True)
 def test_limit_on_the_number_of_jobs_is_waited_for(cluster: Cluster, toy: Path, start: Pipelines) -> None:
