@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from snpoint import config, yamlfile
+from snpoint import config, jobrequests, plan, yamlfile
 from snpoint.errors import ConfigError, InputMissingError, SnpointError
 from snpoint.health import environment, folder, queue
 from snpoint.health.finding import Finding, fail, guarded, ok, several, warn
@@ -100,17 +100,16 @@ def _configs() -> Iterable[Finding]:
 
 
 def _templates(profile: str) -> Iterable[Finding]:
-    """The submit file of every kind of request that active versions make."""
-    warnings: list[str] = []
-    requests = {
-        config.load_version(task, version).job: f"{task}/{version}" for task, version in config.active_versions()
-    }
-    for target in requests.values():
-        for stage in ("train", "evaluate"):
-            _, warning = render.submission(target, stage, profile)
-            warnings += [warning] if warning else []
-    if not requests:
+    """The submit file of every kind of request: of samples, datasets, active versions and pointings."""
+    if not config.active_versions():
         raise ConfigError("no version is active, so there is nothing to submit; set `status: active` in one")
+    requests = {}
+    for node in plan.behind(["all"]):
+        if node.stage != "report":
+            job = jobrequests.stage_job(node.stage, dict(node.target))
+            requests.setdefault(tuple(sorted(jobrequests.resources(job, node.stage).items())), node)
+    found = [render.submission(node.owner, node.stage, profile)[1] for node in requests.values()]
+    warnings = [warning for warning in found if warning]
     if warnings:
         yield warn("templates", warnings[0], "" if len(warnings) == 1 else f"{len(warnings) - 1} more like this")
     else:
