@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from snpoint.errors import DataError
+from snpoint.errors import DataError, OutputError
 from snpoint.journal import Entry, Journal
 
 
@@ -128,3 +128,20 @@ def test_keys_of_a_later_version_are_passed_over(journal: Journal) -> None:
     content = json.loads(journal.path.read_text()) | {"colour": "blue"}
     journal.path.write_text(json.dumps(content) + "\n")
     assert Journal(journal.folder).entries["k1"].target == "out/a.txt"
+
+
+def test_full_disk_in_the_middle_of_a_line_is_survived(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal.intend(entry("k1"))
+
+    def half(path: Path, text: str) -> None:
+        with path.open("a") as stream:
+            stream.write(text[: len(text) // 2])
+        raise OutputError("no space left")
+
+    with monkeypatch.context() as full:
+        full.setattr("snpoint.journal._append", half)
+        for _ in range(2):
+            with pytest.raises(OutputError):
+                journal.ended("k1", {"kind": "completed"})
+    journal.ended("k1", {"kind": "completed"})
+    assert Journal(journal.folder).entries["k1"].outcome == {"kind": "completed"}

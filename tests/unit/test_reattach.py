@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_executor_plugin_templated import reattach
 from snakemake_executor_plugin_templated.backend import BackendError, Found
 from snakemake_executor_plugin_templated.outcome import Outcome, ended
 from snakemake_executor_plugin_templated.reattach import Reattachment, driver, left_behind, queue_of
+from snpoint import memory
 from snpoint.journal import Entry, Journal
 
 LOG = logging.getLogger(__name__)
@@ -37,6 +39,12 @@ class Queue:
     def cancel(self, ids: Sequence[str]) -> None:
         self.removed += ids
         self.jobs = {key: Found(key, job.id, Outcome("removed")) for key, job in self.jobs.items()}
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits a minute for late submissions."""
+    monkeypatch.setattr(reattach, "LATE_S", 0.0)
 
 
 @pytest.fixture
@@ -188,3 +196,31 @@ def test_nothing_is_asked_where_nothing_is_open(tmp_path: Path) -> None:
 def test_without_an_answer_nothing_is_submitted(journal: Journal) -> None:
     with pytest.raises(WorkflowError, match=r"1 jobs .* cannot be asked \(no answer\); nothing is submitted"):
         again(journal, Queue(broken=True))
+
+
+def test_late_submission_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed while sbatch was trying: its job comes into the queue after the next pipeline has looked."""
+    monkeypatch.setattr(reattach, "LATE_S", 2.0)
+    journal, queue = Journal(tmp_path), Queue()
+    submit(journal, "k1", job=None)
+    monkeypatch.setattr(reattach.time, "sleep", lambda seconds: queue.jobs.update(k1=Found("k1", "99")))
+    found = again(journal, queue).take("out/a", "same")
+    assert found is not None
+    assert found[0].id == "99"
+
+
+def test_success_that_snakemake_took_no_note_of_is_not_repeated(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    journal.ended("k1", ended(0).as_json())
+    taken = again(journal, Queue())
+    assert not taken.finished("out/a", "same", ["out/a"]), "the output is not there"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a").touch()
+    assert not taken.finished("out/a", "same", ["out/a"]), "somebody asks for it anew"
+    memory.write("out/a")
+    mark = memory._file(memory.INCOMPLETE, "out/a")
+    mark.touch()
+    assert taken.finished("out/a", "same", ["out/a"])
+    assert not taken.finished("out/a", "other", ["out/a"])

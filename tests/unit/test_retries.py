@@ -65,6 +65,8 @@ def test_transient_ends_are_tried_twice_more() -> None:
         assert again(end, end)
         assert not again(end, end, end)
     assert again(ended(74), ended(74), MEMORY, ended(74))
+    refused = Outcome("removed", "by the pipeline: not submitted: too many jobs")
+    assert not again(ended(74), refused, ended(74), refused, ended(74))
 
 
 def test_checkpointed_job_goes_on_without_using_up_anything_but_segments() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .backend import BackendError, BusyError, Found, Place, Poll, UnclearError
@@ -104,7 +105,7 @@ class Slurm:
 
     def _accepted(self, key: str, text: str, why: str) -> str:
         """Id of a job whose submission was not answered, if it is in the queue."""
-        # a site may clear comments; no two submissions have the same output file
+        # a site may clear comments; but another try for the same job, with its own comment, has the same output file
         comment, stdout = self._comment(key), stdout_named(text)
         answers = 0
         for pause in AFTERTHOUGHTS_S:
@@ -115,7 +116,8 @@ class Slurm:
                 why = f"{why}; {error}" if str(error) not in why else why
                 continue
             for row in rows:
-                if row.comment == comment or (stdout and row.stdout == stdout):
+                ours = not row.comment.startswith("snpoint:") and stdout and row.stdout == stdout
+                if row.comment == comment or ours:
                     return row.id
             answers += 1
             if answers == 2:
@@ -132,13 +134,18 @@ class Slurm:
         """One ``squeue`` for all jobs; one ``sacct``, only for ids that squeue has forgotten."""
         rows = self._queue()
         # one that was submitted again because no answer had come must not do the same work beside its successor
-        self.cancel([row.id for row in rows.values() if row.live and row.comment in self._disowned])
+        with suppress(BackendError):  # the next poll tries again
+            self.cancel([row.id for row in rows.values() if row.live and row.comment in self._disowned])
         known = [rows[job] for job in ids if job in rows]
         outcomes = {row.id: end for row in known if (end := outcome(row))}
         given_up, notes = self._waiting([row for row in known if row.live])
         if given_up:
             # reported as failed, so none of them may start later and write over its successor
-            self.cancel(list(given_up))
+            try:
+                self.cancel(list(given_up))
+            except BackendError as error:
+                notes += [(job, f"not given up yet: {error}") for job in given_up]
+                given_up = {}
         outcomes |= given_up | self._forgotten([job for job in ids if job not in rows])
         return Poll(outcomes, notes)
 

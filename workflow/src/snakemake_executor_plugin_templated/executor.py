@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from snpoint import lock
 from snpoint.errors import SnpointError
 from snpoint.journal import BY_PIPELINE, FOLDER, Entry, Journal
 from snpoint.site import load_site, load_user
+from snpoint.submissions import refuse_second_writer
 
 from . import interrupts
 from .backend import Backend, BackendError, BusyError, Place, UnclearError
@@ -76,8 +78,11 @@ class Executor(RemoteExecutor):
             self._submissions.tidy(self._journal)
             lock.claim()
             wanted = {target_of(job) for job in jobs}
+            refuse_second_writer(
+                wanted & {entry.target for entry in self._journal.open_entries() if entry.system != self._system}
+            )
             self._reattachment = Reattachment(self._journal, self._backend, self._system, wanted, self.logger)
-        except (SnpointError, BackendError, ImportError, WorkflowError) as error:
+        except (SnpointError, BackendError, ImportError, OSError, WorkflowError) as error:
             # raised, it would come with lines of this file's code
             self.logger.error(f"error: {error}")
             sys.exit(getattr(error, "exit_code", 1))
@@ -120,12 +125,19 @@ class Executor(RemoteExecutor):
             left = self._reattachment.take(target_of(job), digest)
             if left is not None and self._take_up(info, *left):
                 return
+            if self._reattachment.finished(target_of(job), digest, [str(path) for path in job.output]):
+                self.logger.info(f"Job {job.jobid} ({job.name}) had ended well when the pipeline was stopped.")
+                self.report_job_success(info)
+                return
             self._refuse_repetition(job, digest)
             # makes output and log folders and removes stale outputs, which Snakemake leaves to the job
             self.workflow.async_run(job.prepare())
             entry = self._submit(job, info)
         except (WorkflowError, RuleException, SnpointError, BackendError, OSError) as error:
             veto(job)
+            if isinstance(error, BackendError):
+                # perhaps a job is at work for these very files: Snakemake must not clean up after it
+                self.workflow.execution_settings.keep_incomplete = True
             unclear = isinstance(error, UnclearError)
             self.report_job_error(info, msg=f"{'not known whether ' if unclear else 'not '}submitted: {error}")
             return
@@ -140,7 +152,7 @@ class Executor(RemoteExecutor):
         patience = Patience(self.logger, self._system)
         while True:
             entry = self._submissions.entry(job, files, fields, copy, self._backend.queue_name)
-            with interrupts.deferred():
+            with interrupts.deferred(self._way_out):
                 self._journal.intend(entry)
                 try:
                     info.external_jobid = self._backend.submit(files.submit, text, entry.key)
@@ -156,9 +168,21 @@ class Executor(RemoteExecutor):
                 else:
                     # first, so that Ctrl-C removes it even if the journal cannot be written
                     self._follow(info, entry)
-                    self._journal.submitted(entry.key, info.external_jobid)
+                    self._note_id(entry, info.external_jobid)
                     return entry
             patience.wait(busy, others=bool(self._submitted))
+
+    def _note_id(self, entry: Entry, job: str) -> None:
+        """Write an id down. Where that fails the job goes on all the same: its key leads to it."""
+        try:
+            self._journal.submitted(entry.key, job)
+        except SnpointError as error:
+            self.logger.warning(f"the id of job {job} cannot be recorded: {error}")
+
+    @property
+    def _way_out(self) -> str:
+        command = self._backend.removal_command
+        return f"Left at once. To remove the jobs: {command}; then: snpoint unlock"
 
     def _follow(self, info: SubmittedJobInfo, entry: Entry) -> None:
         info.aux = {"key": entry.key}
@@ -180,7 +204,9 @@ class Executor(RemoteExecutor):
             self.logger.info(f"{what}: its results are gone, so it is done again.")
             self._journal.ended(entry.key, outcome.as_json())
             return False
-        self._report(info, outcome)
+        if not self._reported(info, outcome):
+            self._follow(info, entry)
+            self.report_job_submission(info)
         return True
 
     def _outputs_appear(self, job: Job) -> bool:
@@ -230,7 +256,7 @@ class Executor(RemoteExecutor):
         """Report an end. False if it cannot be written down (a lost ticket, a full disk): the next poll tries again."""
         try:
             self._report(info, outcome)
-        except (SnpointError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # raised here, it would end the polling
             self.logger.warning(f"the end of job {info.external_jobid} cannot be recorded, next try follows: {error}")
             return False
         return True
@@ -287,8 +313,7 @@ class Executor(RemoteExecutor):
             self.shutdown()
             return
         self._leaving = True
-        command = self._backend.removal_command
-        with interrupts.leaving_at_once(f"Left at once. To remove the jobs: {command}; then: snpoint unlock"):
+        with interrupts.leaving_at_once(self._way_out):
             # in a thread of its own: a schedd that does not answer must not keep the second Ctrl-C from being heard
             worker = threading.Thread(target=self._remove_all, daemon=True)
             worker.start()
@@ -312,8 +337,9 @@ class Executor(RemoteExecutor):
         with self._guard:
             self._submitted.clear()
         self.logger.info(f"Removed {len(ids)} jobs from {self._system}.")
-        for key in ids:
-            self._journal.ended(key, Outcome("removed", f"{BY_PIPELINE}, which was interrupted").as_json())
+        with suppress(SnpointError):  # a restart finds them removed
+            for key in ids:
+                self._journal.ended(key, Outcome("removed", f"{BY_PIPELINE}, which was interrupted").as_json())
 
     def cancel_jobs(self, active_jobs: Sequence[SubmittedJobInfo]) -> None:
         """Remove jobs from the queue with one call."""

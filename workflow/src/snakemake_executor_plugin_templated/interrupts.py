@@ -11,19 +11,29 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is left, so that no job is in the queue without being known here."""
+def deferred(message: str) -> Iterator[None]:
+    """Hold Ctrl-C back until the block is left, so that no job is in the queue without being known here.
+
+    A second Ctrl-C prints the message and ends the process at once.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     pending: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, frame: pending.append(number))
+
+    def hold(number: int, frame: object) -> None:
+        if pending:
+            _leave(message)
+        pending.append(number)
+
+    previous = signal.signal(signal.SIGINT, hold)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-    if pending:
-        raise KeyboardInterrupt
+        if pending:
+            # also when the block is left by an error: the user's word comes first
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -33,13 +43,14 @@ def leaving_at_once(message: str) -> Iterator[None]:
         yield
         return
 
-    def leave(number: int, frame: object) -> None:
-        # no locks, no buffers: the interrupted code may hold any of them
-        os.write(sys.stderr.fileno(), f"\n{message}\n".encode())
-        os._exit(128 + signal.SIGINT)
-
-    previous = signal.signal(signal.SIGINT, leave)
+    previous = signal.signal(signal.SIGINT, lambda number, frame: _leave(message))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _leave(message: str) -> None:
+    # no locks, no buffers: the interrupted code may hold any of them
+    os.write(sys.stderr.fileno(), f"\n{message}\n".encode())
+    os._exit(128 + signal.SIGINT)

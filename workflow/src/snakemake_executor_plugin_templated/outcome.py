@@ -91,7 +91,7 @@ def refined(outcome: Outcome, record: Mapping[str, Any]) -> Outcome:
     if outcome.kind != "failed":
         return outcome
     if record.get("cause") == "time limit" and outcome.exit_code != CHECKPOINTED:
-        limit = f"the run-time limit was near: ended after {record.get('seconds', 0):.0f} s"
+        limit = f"the run-time limit was near: ended after {record.get('seconds') or 0:.0f} s"
         return replace(outcome, kind="out_of_time", reason=f"{limit} ({outcome.reason})")
     # the supervisor has survived the command: so the kernel took the process that held the most memory
     killed = outcome.signal == signal.SIGKILL and not record.get("cause")

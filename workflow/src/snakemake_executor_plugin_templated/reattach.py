@@ -11,7 +11,7 @@ from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from snpoint import lock
+from snpoint import lock, memory
 from snpoint.journal import BY_PIPELINE, Entry, Journal
 
 from .backend import Backend, BackendError, Found
@@ -19,6 +19,9 @@ from .outcome import Outcome, refined
 from .payload import read_record
 
 GONE_WITHIN_S = 90.0
+
+LATE_S = 60.0
+"""A submission outlives a driver that is killed, and may be this late where the batch system is slow."""
 
 ALIVE_WITHIN_S = 900.0
 """A job writes its record every few minutes; with a younger one it is at work, whatever the batch system says."""
@@ -80,7 +83,7 @@ class Reattachment:
         if not self._entries:
             return
         try:
-            self._found = dict(backend.find({entry.key: entry.id for entry in self._entries.values()}))
+            self._found = self._find()
         except BackendError as error:
             raise WorkflowError(
                 f"{len(self._entries)} jobs of an earlier run may be in the queue, and {system} cannot be asked"
@@ -89,6 +92,21 @@ class Reattachment:
         self._settle()
         self._say(wanted)
         self._entries = {target: entry for target, entry in self._entries.items() if target in wanted}
+
+    def _find(self) -> dict[str, Found]:
+        """Ask for all jobs; once more if a submission is so young that it may still be on its way."""
+        known = {entry.key: entry.id for entry in self._entries.values()}
+        found = dict(self._backend.find(known))
+        young = [
+            left
+            for entry in self._entries.values()
+            if entry.id is None and entry.key not in found and (left := LATE_S - _age_s(entry.intended)) > 0
+        ]
+        if young:
+            self._logger.info(f"{len(young)} jobs may be on their way to {self._system}: waiting {max(young):.0f} s.")
+            time.sleep(max(young))
+            found = dict(self._backend.find(known))
+        return found
 
     def _settle(self) -> None:
         """Write down ids that a crash has kept from being written; close what was never submitted or is forgotten."""
@@ -142,6 +160,12 @@ class Reattachment:
         del self._entries[target]
         return entry, outcome
 
+    def finished(self, target: str, digest: str, outputs: Collection[str]) -> bool:
+        """Whether the last job did this work well, and the pipeline was stopped before Snakemake took note of it."""
+        last = next(iter(reversed(self._journal.of(target))), None)
+        ended_well = last is not None and last.digest == digest and (last.outcome or {}).get("kind") == "completed"
+        return ended_well and all(os.path.lexists(path) and memory.is_incomplete(path) for path in outputs)
+
     def left(self) -> list[Entry]:
         """Jobs in the queue that this run will want and has not asked for yet."""
         return [entry for entry in self._entries.values() if self._live(entry)]
@@ -193,8 +217,11 @@ def _at_work(entry: Entry) -> bool:
 
 
 def _last_sign_of_life_s(record: dict[str, Any]) -> float:
+    return _age_s(record.get("heartbeat"))
+
+
+def _age_s(moment: Any) -> float:
     try:
-        beat = datetime.fromisoformat(record["heartbeat"])
-    except (KeyError, ValueError, TypeError):
+        return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    except (ValueError, TypeError):
         return float("inf")
-    return (datetime.now(UTC) - beat).total_seconds()

@@ -142,8 +142,8 @@ class Journal:
 
     def submitted(self, key: str, job: str) -> None:
         """Write down the id that the batch system gave."""
-        self._write({"event": "submitted", "key": key, "id": job})
         self.entries[key] = replace(self.entries[key], id=job)
+        self._write({"event": "submitted", "key": key, "id": job})
 
     def ended(self, key: str, outcome: Mapping[str, Any]) -> None:
         """Write down how a job ended, before Snakemake is told."""
@@ -151,7 +151,7 @@ class Journal:
         self._write({"event": "ended", "key": key, "outcome": dict(outcome), "ended": now})
         self.entries[key] = replace(self.entries[key], outcome=dict(outcome), ended=now)
 
-    def compact(self, keep: int = 10) -> None:
+    def compact(self, keep: int = 100) -> None:
         """Forget all but the last ``keep`` submissions of each output, and the open ones."""
         kept = {key for keys in self._by_target.values() for key in keys[-keep:]}
         kept |= {entry.key for entry in self.open_entries()}
@@ -205,7 +205,8 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         # ASCII only: a line that was cut off is readable up to the cut
         text = json.dumps(content) + "\n"
-        _append(self.path, f"{TORN}\n{text}" if self._torn else text)
+        torn, self._torn = self._torn, True  # as long as it is not known to be written to its end
+        _append(self.path, f"{TORN}\n{text}" if torn else text)
         self._torn = False
 
 

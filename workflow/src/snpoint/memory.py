@@ -68,6 +68,11 @@ def forget_incomplete(output: str) -> None:
     _file(INCOMPLETE, output).unlink(missing_ok=True)
 
 
+def is_incomplete(output: str) -> bool:
+    """Whether Snakemake has begun to make an output and has not taken note of its end."""
+    return _file(INCOMPLETE, output).exists()
+
+
 def checksum(record: dict[str, Any] | None, path: str) -> str | None:
     """SHA-256 of an input as Snakemake recorded it."""
     text = ((record or {}).get("input_checksums") or {}).get(path)
