@@ -137,5 +137,6 @@ def ended(folder: Path) -> list[Path]:
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:
-    """Lines of the journal."""
-    return [json.loads(line) for line in (folder / ".snakemake/templated/jobs.jsonl").read_text().splitlines()]
+    """Lines of the journal that were written to their end."""
+    lines = (folder / ".snakemake/templated/jobs.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines if not line.endswith("#torn")]
