@@ -23,7 +23,7 @@ pytestmark = only("htcondor")
 # a site whose limits are reached in seconds
 SITE = """
 why: a pool for tests
-unmatched_after_min: 0.1
+unmatched_after_min: 0.2
 overrun_s: 1
 payload: {warn_s: 30}
 """

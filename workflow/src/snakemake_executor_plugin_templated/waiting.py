@@ -50,9 +50,10 @@ class Waiting:
         self._since |= since
         old = {job for job, begun in since.items() if now - begun > self._early_s}
         over = {job for job in old if now > self._next.get(job, since[job] + self._patience_s)}
-        new = old - self._next.keys()
+        unseen = since.keys() - self._next.keys()
         if over or now - self._looked > PAUSE * self._early_s:
-            return sorted(over | new)
+            # once the pool is asked, younger jobs cost nothing more, and their own look would come late
+            return sorted(over | unseen if old & unseen else over)
         return []
 
     def look(
