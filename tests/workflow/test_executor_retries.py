@@ -114,6 +114,14 @@ def test_failure_of_its_own_is_not_repeated_until_something_changes(folder: Path
     assert len(submitted(folder)) == 2
 
 
+def test_a_refused_submission_does_not_make_a_failure_forgotten(folder: Path) -> None:
+    assert snakemake(folder, in_turn(78)).returncode == 1
+    set_state(folder, "refuse")
+    assert "not submitted" in snakemake(folder, in_turn(78), "--templated-repeat-failed").stderr
+    (folder.parent / "bin/refuse").unlink()
+    assert "--templated-repeat-failed" in snakemake(folder, in_turn(78)).stderr
+
+
 def test_changed_command_may_be_tried_again(folder: Path) -> None:
     assert snakemake(folder, in_turn(78)).returncode == 1
     run = snakemake(folder, in_turn(78, 65))

@@ -220,7 +220,7 @@ class Executor(RemoteExecutor):
 
     def _refuse_repetition(self, job: Job, digest: str) -> None:
         """Refuse to do once more what must end the same way."""
-        past = [entry for entry in self._journal.of(target_of(job)) if not entry.open]
+        past = [entry for entry in self._journal.of(target_of(job)) if not entry.open and not entry.by_pipeline]
         if self._repeat_failed or not past or not for_a_reason_of_its_own(past[-1].outcome or {}):
             return
         last = past[-1]

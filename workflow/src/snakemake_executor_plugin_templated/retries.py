@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from snpoint.errors import ConfigError
-from snpoint.journal import BY_PIPELINE, Entry
+from snpoint.journal import Entry
 
 from .outcome import BROKEN_MACHINE, CHECKPOINTED, IO_ERROR, NO_SPACE, OUT_OF_MEMORY, Outcome
 
@@ -154,8 +154,8 @@ def _in_a_row(past: Sequence[Entry], matches: Callable[[Mapping[str, Any]], bool
     """How many of the last submissions of the same work ended like this."""
     count = 0
     for entry in reversed(past):
-        if str((entry.outcome or {}).get("reason", "")).startswith(BY_PIPELINE):
-            continue  # it never began
+        if entry.by_pipeline:
+            continue
         if entry.digest != past[-1].digest or entry.outcome is None or not matches(entry.outcome):
             break
         count += 1

@@ -70,6 +70,11 @@ class Entry:
         """Whether its end was not yet acted upon."""
         return self.outcome is None
 
+    @property
+    def by_pipeline(self) -> bool:
+        """Whether the pipeline itself took it out of the queue, or never brought it there: its end says nothing."""
+        return str((self.outcome or {}).get("reason", "")).startswith(BY_PIPELINE)
+
 
 def attempts(entries: Sequence[Entry]) -> int:
     """How many of the submissions for one output count as tries of what is wanted now.
@@ -78,10 +83,9 @@ def attempts(entries: Sequence[Entry]) -> int:
     """
     count = 0
     for entry in reversed(entries):
-        outcome = entry.outcome or {}
-        if outcome.get("kind") == "completed" and count:
+        if (entry.outcome or {}).get("kind") == "completed" and count:
             break
-        count += not str(outcome.get("reason", "")).startswith(BY_PIPELINE)
+        count += not entry.by_pipeline
     return count
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from snpoint.errors import LockedError, SnpointError
-from snpoint.journal import BY_PIPELINE, Entry, Journal, attempts
+from snpoint.journal import Entry, Journal, attempts
 
 SILENT_MIN = 15
 """A payload writes its record more often than this."""
@@ -143,7 +143,7 @@ def _ended(entry: Entry, record: Mapping[str, Any] | None) -> Words | None:
     kind, reason = str(outcome.get("kind", "")), str(outcome.get("reason", ""))
     if kind == "completed":
         return None
-    if kind == "removed" and reason.startswith(BY_PIPELINE):
+    if entry.by_pipeline:
         return "interrupted", reason
     if kind == "failed" and record is not None and record["state"] == "failed":
         return "failed", str(record["error"])
