@@ -14,7 +14,7 @@ from snpoint.site import Site, UserSettings, load_site, load_user
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = sorted((REPOSITORY / "configs/sites").glob("*.yaml"))
-PATHS = {"wrapper": "/work/a.sh", "log": "/work/log", "stdout": "/work/out"}
+PATHS = {"wrapper": "/project/a.sh", "log": "/project/log", "stdout": "/project/out"}
 
 
 def site_of(tmp_path: Path, text: str) -> Site:

@@ -174,9 +174,11 @@ def test_nothing_outlives_its_supervisor(job: Callable[..., Job]) -> None:
     one = job("echo ready; sleep 600 & echo $!; sleep 600")
     one.said("ready")
     left = number_of(one)
+    assert alive(left)
     one.process.kill()
-    one.ends()
+    assert one.ends() == -signal.SIGKILL
     until(lambda: not alive(left))
+    assert not alive(left)
 
 
 def test_a_second_sigterm_does_not_disturb_the_saving(job: Callable[..., Job]) -> None:
