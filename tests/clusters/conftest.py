@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +30,12 @@ def start(cluster: shared.Cluster, toy: Path) -> Iterator[shared.Pipelines]:
     pipelines = shared.Pipelines(cluster, toy)
     yield pipelines
     pipelines.stop()
+
+
+@pytest.fixture
+def schedd(cluster: shared.Cluster) -> Iterator[int]:
+    """Process of the schedd, which a test may stop; it goes on in the end."""
+    master = (shared.HTCONDOR_HOME / "run/master.pid").read_text().strip()
+    pid = int(cluster.run("pgrep", "-P", master, "condor_schedd"))
+    yield pid
+    os.kill(pid, signal.SIGCONT)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from toy import ENDLESS, REPOSITORY, Cluster, Pipelines, ids, link_project, only, single, wait_for, wait_for_last_job
+from toy import (
+    ENDLESS,
+    QUICK,
+    Cluster,
+    Pipelines,
+    crash_after_submission,
+    ids,
+    kill_driver,
+    only,
+    said_of_ends,
+    schedd_queries,
+    single,
+    wait_for,
+    wait_for_last_job,
+)
 from toy import HTCONDOR_HOME as HOME
 
 pytestmark = only("htcondor")
@@ -27,7 +38,6 @@ unmatched_after_min: 0.2
 overrun_s: 1
 payload: {warn_s: 30}
 """
-QUICK = ("--templated-site", "site.yaml")
 
 # each rule ends in another way, all at the same time
 ENDINGS = """
@@ -72,23 +82,11 @@ def toy(toy: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def endings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+def endings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
     """One pipeline of jobs that end in different ways: folder, and by rule what was said about its failures."""
-    folder = link_project(tmp_path_factory.mktemp("endings"))
-    (folder / "site.yaml").write_text(SITE)
-    template = (folder / "workflow/templates/htcondor.sub.j2").read_text()
-    gone = template.replace("{{ wrapper }}", '{{ wrapper }}{{ ".gone" if name == "missing" }}')
-    assert gone != template
-    (folder / "gone.j2").write_text(gone)
-    pipelines = Pipelines(cluster, folder)
-    code, stderr = pipelines.finish(ENDINGS, *QUICK, "--templated-template", "gone.j2", timeout=200)
-    assert code == 1, stderr
-    said: dict[str, str] = {}
-    for rule, text in re.findall(r"(?s)Error in rule (\w+):(.*?)(?=\n\[|\nError in rule|\Z)", stderr):
-        said[rule] = said.get(rule, "") + text
-    said["stderr"] = stderr
-    yield folder, said
-    pipelines.stop()
+    folder = tmp_path_factory.mktemp("endings")
+    yield folder, said_of_ends(cluster, folder, SITE, ENDINGS)
+    assert cluster.queue() == [], "jobs that were given up are not in the queue"
 
 
 def test_jobs_that_were_given_up_are_not_in_the_queue(endings: tuple[Path, dict[str, str]], cluster: Cluster) -> None:
@@ -163,14 +161,6 @@ def submissions(cluster: Cluster, toy: Path) -> set[str]:
     return {*cluster.run("condor_q", "-allusers", *mine).split(), *cluster.run("condor_history", *mine).split()}
 
 
-def kill_driver(process: subprocess.Popen[str], toy: Path) -> None:
-    """Kill -9, then what the manual says."""
-    process.kill()
-    process.communicate(timeout=30)
-    done = subprocess.run([sys.executable, "-m", "snpoint", "unlock"], cwd=toy, check=False, capture_output=True)
-    assert done.returncode == 0, done.stderr
-
-
 def test_killed_driver_finds_its_running_job_again(cluster: Cluster, toy: Path, start: Pipelines) -> None:
     workflow = single("sleep 15; touch {output}")
     process = start(workflow, *QUICK)
@@ -198,25 +188,9 @@ def test_job_that_ended_while_nobody_looked_is_not_repeated(cluster: Cluster, to
     assert submissions(cluster, toy) == {job}
 
 
-# the process dies where its own journal says that the job is submitted
-DYING = """
-import os, signal, sys
-import snpoint.journal
-snpoint.journal.Journal.submitted = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-sys.argv[0] = "snakemake"
-from snakemake.cli import main
-main()
-"""
-
-
 def test_crash_between_submission_and_record_is_found(cluster: Cluster, toy: Path, start: Pipelines) -> None:
     workflow = single("sleep 10; touch {output}")
-    start.write(workflow)
-    command = [sys.executable, "-c", DYING, "--profile", "htcondor", *QUICK]
-    process = subprocess.Popen(command, cwd=toy, env=cluster.environment, stderr=subprocess.PIPE, text=True)
-    assert process.wait(timeout=60) == -signal.SIGKILL
-    assert '"submitted"' not in (toy / ".snakemake/templated/jobs.jsonl").read_text()
-    kill_driver(process, toy)
+    crash_after_submission(cluster, toy, workflow)
     code, stderr = start.finish(workflow, *QUICK)
     assert code == 0, stderr
     assert len(submissions(cluster, toy)) == 1
@@ -231,11 +205,6 @@ def test_changed_command_replaces_the_job_in_the_queue(cluster: Cluster, toy: Pa
     assert "is removed first" in stderr
     assert len(submissions(cluster, toy) - {old}) == 1
     assert cluster.queue() == []
-
-
-def schedd_queries() -> int:
-    """How many queries about jobs the schedd has served, by its own log."""
-    return len(re.findall(r"Calling .*\(QUERY_JOB_ADS\w*\)", (HOME / "log/SchedLog").read_text(errors="replace")))
 
 
 def test_two_hundred_jobs_cost_at_most_one_query_per_poll(cluster: Cluster, toy: Path, start: Pipelines) -> None:
@@ -259,124 +228,6 @@ rule one:
     before = schedd_queries()
     assert len(submissions(cluster, toy)) == 200
     assert schedd_queries() == before + 1, "a query is counted"
-
-
-# the backend alone: jobs whose log is not where the backend looks for it
-BLIND = """
-import json, time, uuid
-from pathlib import Path
-from snakemake_executor_plugin_templated.backend import Place
-from snakemake_executor_plugin_templated.backend_htcondor import HTCondor
-place = Place(uuid.uuid4().hex, Path("nowhere.log"), 4.0)
-backend = HTCondor(place)
-text = '''
-universe = vanilla
-executable = EXECUTABLE
-transfer_executable = False
-should_transfer_files = IF_NEEDED
-transfer_output_files = ""
-request_memory = 100MB
-request_cpus = CPUS
-log = elsewhere.log
-queue
-'''
-jobs = {name: backend.submit(Path("x.sub"), text.replace("EXECUTABLE", path).replace("CPUS", cpus), name)
-        for name, path, cpus in [("good", "/bin/true", "1"), ("bad", "/bin/false", "1"), ("gone", "/no/such", "1"),
-                                 ("huge", "/bin/true", "99")]}
-ends, polls = {}, 0
-while len(ends) < len(jobs) and polls < 60:
-    polls += 1
-    ends |= backend.poll([job for job in jobs.values() if job not in ends]).outcomes
-    time.sleep(0.5)
-again = HTCondor(place).find(dict.fromkeys([*jobs, "never"]))
-found = {key: [one.id == jobs[key], one.outcome and one.outcome.kind] for key, one in again.items()}
-kinds = {name: ends[job].kind for name, job in jobs.items() if job in ends}
-print(json.dumps({"polls": polls, "ends": kinds, "found": found}))
-"""
-
-
-def test_without_the_event_log_one_query_per_poll_tells_the_same(cluster: Cluster, tmp_path: Path) -> None:
-    before = schedd_queries()
-    done = subprocess.run(
-        [sys.executable, "-c", BLIND],
-        cwd=tmp_path,
-        env=cluster.environment,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert answer["ends"] == {"good": "completed", "bad": "failed", "gone": "held", "huge": "never_matched"}
-    # one more, when the jobs are looked for again
-    assert 0 < schedd_queries() - before <= answer["polls"] + 1
-    assert set(answer["found"]) == {"good", "bad", "gone", "huge"}
-    assert answer["found"]["good"] == [True, "completed"]
-    assert all(same for same, _ in answer["found"].values())
-
-
-@pytest.mark.nightly
-def test_schedd_is_asked_no_more_often_than_the_site_says(cluster: Cluster, tmp_path: Path) -> None:
-    slow = BLIND.replace('Path("nowhere.log"), 4.0', 'Path("nowhere.log"), 4.0, query_every_s=5.0')
-    assert slow != BLIND
-    before, began = schedd_queries(), time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", slow],
-        cwd=tmp_path,
-        env=cluster.environment,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert answer["ends"] == {"good": "completed", "bad": "failed", "gone": "held", "huge": "never_matched"}
-    polling = schedd_queries() - before - 1
-    assert 0 < polling <= 1 + (time.monotonic() - began) / 5
-    assert polling < answer["polls"] / 2
-
-
-# the schedd stops once the log shows one job held and one ended
-DEAF = (
-    BLIND.split("jobs = ")[0].replace("nowhere.log", "elsewhere.log")
-    + """
-import os, signal, sys
-from snakemake_executor_plugin_templated import schedd as requests
-requests.LONG_S = 2
-names = {backend.submit(Path("x.sub"), text.replace("EXECUTABLE", path).replace("CPUS", "1"), path): path
-         for path in ("/bin/true", "/no/such")}
-while not all(life.outcome for life in backend._log.by_key.values()) or len(backend._log.by_key) < 2:
-    backend._log.read()
-    time.sleep(0.2)
-schedd = int(sys.argv[1])
-os.kill(schedd, signal.SIGSTOP)
-first = backend.poll(list(names)).outcomes
-os.kill(schedd, signal.SIGCONT)
-second = backend.poll([job for job in names if job not in first]).outcomes
-print(json.dumps([{names[job]: end.kind for job, end in ends.items()} for ends in (first, second)]))
-"""
-)
-
-
-@pytest.fixture
-def schedd(cluster: Cluster) -> Iterator[int]:
-    """Process of the schedd, which a test may stop; it goes on in the end."""
-    master = (HOME / "run/master.pid").read_text().strip()
-    pid = int(cluster.run("pgrep", "-P", master, "condor_schedd"))
-    yield pid
-    os.kill(pid, signal.SIGCONT)
-
-
-def test_ends_are_reported_while_the_schedd_does_not_answer(cluster: Cluster, schedd: int, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", DEAF, str(schedd)]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=cluster.environment, check=False, capture_output=True, text=True, timeout=90
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [{"/bin/true": "completed"}, {"/no/such": "held"}]
-    wait_for(lambda: cluster.queue() == [], "the held job is removed")
 
 
 def test_requirement_that_is_no_expression_is_refused_by_its_name(
@@ -488,112 +339,3 @@ def test_requirement_of_the_schedd_is_final_and_told(cluster: Cluster, toy: Path
     assert code == 1
     assert "not submitted: HTCondor refused" in stderr
     assert "jobs here are large" in stderr
-
-
-# one submission that is not answered: what the backend says, how long it took, what is in the queue afterwards
-UNANSWERED = (
-    BLIND.split("jobs = ")[0]
-    + """
-import os, signal, sys, threading
-from snakemake_executor_plugin_templated import backend_htcondor
-from snakemake_executor_plugin_templated import schedd as requests
-from snakemake_executor_plugin_templated.backend import BackendError
-backend_htcondor.LOOK_FOR_S, backend_htcondor.LOOK_EVERY_S, requests.SUBMIT_S = 12, 1, 2
-schedd, stopped_for, call = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
-if call:
-    requests.CALL = Path(call)
-go_on = threading.Timer(stopped_for, os.kill, (schedd, signal.SIGCONT))
-if stopped_for:
-    os.kill(schedd, signal.SIGSTOP)
-    go_on.start()
-began = time.monotonic()
-try:
-    said = backend.submit(Path("x.sub"), text.replace("EXECUTABLE", "/bin/true").replace("CPUS", "99"), "one")
-except BackendError as error:
-    said = f"{type(error).__name__}: {error}"
-took = time.monotonic() - began
-if stopped_for:
-    go_on.join()
-time.sleep(2)
-queue = list(backend._queue())
-backend.cancel(queue)
-print(json.dumps({"said": said, "took": took, "queue": queue}))
-"""
-)
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("stopped_for", [5, 18])
-def test_unanswered_submission_is_not_made_or_unclear(
-    cluster: Cluster, schedd: int, tmp_path: Path, stopped_for: int
-) -> None:
-    answer = unanswered(cluster, tmp_path, schedd, stopped_for)
-    assert answer["took"] < 16
-    assert answer["queue"] == []
-    if stopped_for < 12:
-        assert re.match("BusyError: .* the job did not appear in the queue", answer["said"])
-    else:
-        assert re.match("UnclearError: .* it is not known whether the job is in the queue of", answer["said"])
-
-
-def test_submission_whose_answer_is_lost_is_found_in_the_queue(cluster: Cluster, schedd: int, tmp_path: Path) -> None:
-    call = REPOSITORY / "workflow/src/snakemake_executor_plugin_templated/schedd_call.py"
-    line = "json.dump(answer, sys.stdout)"
-    text = call.read_text()
-    assert line in text
-    late = tmp_path / "late.py"
-    # the process is ended between the schedd's answer and its own
-    late.write_text(text.replace(line, f"'job' in str(answer) and __import__('time').sleep(60); {line}"))
-    answer = unanswered(cluster, tmp_path, schedd, 0, str(late))
-    assert answer["queue"] == [answer["said"]]
-
-
-def unanswered(cluster: Cluster, folder: Path, schedd: int, stopped_for: int, call: str = "") -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", UNANSWERED, str(schedd), str(stopped_for), call],
-        cwd=folder,
-        env=cluster.environment,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-# the schedd by its name, where the machine's configuration names another one
-ELSEWHERE = """
-import sys
-from pathlib import Path
-from snakemake_executor_plugin_templated.backend import BackendError, Place
-from snakemake_executor_plugin_templated.backend_htcondor import HTCondor
-try:
-    backend = HTCondor(Place("token", Path("events.log"), queue=sys.argv[1]))
-    print(backend.queue_name, backend.find({}), backend.removal_command, sep="\\n")
-except BackendError as error:
-    print(error)
-"""
-
-
-@pytest.mark.nightly
-def test_jobs_stay_with_the_schedd_that_has_them(cluster: Cluster, tmp_path: Path) -> None:
-    def ask(queue: str, **variables: str) -> list[str]:
-        command = [sys.executable, "-c", ELSEWHERE, queue]
-        return subprocess.run(
-            command, cwd=tmp_path, env=cluster.environment | variables, check=True, capture_output=True, text=True
-        ).stdout.splitlines()
-
-    name, found, command = ask("")
-    assert name == cluster.run("condor_status", "-schedd", "-af", "Name")
-    assert command == """condor_rm -constraint 'SnpointWorkdir == "token"'"""
-    assert ask(name) == [name, found, command]
-    # a login node that names another schedd than yesterday's
-    elsewhere = {"_CONDOR_SCHEDD_HOST": "schedd.elsewhere"}
-    name_there, found, command = ask(name, **elsewhere)
-    assert (name_there, found) == (name, "{}")
-    assert command == f"""condor_rm -name {name} -constraint 'SnpointWorkdir == "token"'"""
-    constraint = command.replace("condor_rm", "condor_q").replace("'", "").split(" -constraint ")
-    cluster.run(*constraint[0].split(), "-constraint", constraint[1])
-    (gone,) = ask("schedd.gone")
-    assert re.search("queue of the schedd schedd.gone, which is not found .*jobs.jsonl away", gone)

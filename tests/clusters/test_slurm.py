@@ -10,13 +10,25 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toy import ENDLESS, OPT_IN, Cluster, Pipelines, ids, link_project, single, wait_for, wait_for_last_job
+from toy import (
+    ENDLESS,
+    OPT_IN,
+    QUICK,
+    Cluster,
+    Pipelines,
+    crash_after_submission,
+    ids,
+    kill_driver,
+    said_of_ends,
+    single,
+    wait_for,
+    wait_for_last_job,
+)
 
 pytestmark = OPT_IN
 
@@ -30,7 +42,6 @@ why: a cluster for tests
 unmatched_after_min: 0.1
 payload: {warn_s: 30}
 """
-QUICK = ("--templated-site", "site.yaml")
 
 # each rule ends in another way, all at the same time
 ENDINGS = """
@@ -77,21 +88,8 @@ def toy(toy: Path) -> Path:
 @pytest.fixture(scope="module")
 def endings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
     """One pipeline of jobs that end in different ways: folder, and by rule what was said about its failures."""
-    folder = link_project(tmp_path_factory.mktemp("endings"))
-    (folder / "site.yaml").write_text(SITE)
-    template = (folder / "workflow/templates/slurm.sbatch.j2").read_text()
-    gone = template.replace("{{ wrapper }}", '{{ wrapper }}{{ ".gone" if name == "missing" }}')
-    assert gone != template
-    (folder / "gone.j2").write_text(gone)
-    pipelines = Pipelines(cluster, folder)
-    code, stderr = pipelines.finish(ENDINGS, *QUICK, "--templated-template", "gone.j2", timeout=200)
-    assert code == 1, stderr
-    said: dict[str, str] = {}
-    for rule, text in re.findall(r"(?s)Error in rule (\w+):(.*?)(?=\n\[|\nError in rule|\Z)", stderr):
-        said[rule] = said.get(rule, "") + text
-    said["stderr"] = stderr
-    yield folder, said
-    pipelines.stop()
+    folder = tmp_path_factory.mktemp("endings")
+    yield folder, said_of_ends(cluster, folder, SITE, ENDINGS)
     assert cluster.queue() == [], "jobs that were given up are not in the queue"
 
 
@@ -155,14 +153,6 @@ def submissions(cluster: Cluster, toy: Path) -> set[str]:
     token = (toy / ".snakemake/templated/token").read_text().strip()
     rows = cluster.run("squeue", "--states=all", "--noheader", "--Format=JobID:24,Comment:80").splitlines()
     return {row.split()[0] for row in rows if f"snpoint:{token}:" in row}
-
-
-def kill_driver(process: subprocess.Popen[str], toy: Path) -> None:
-    """Kill -9, then what the manual says."""
-    process.kill()
-    process.communicate(timeout=30)
-    done = subprocess.run([sys.executable, "-m", "snpoint", "unlock"], cwd=toy, check=False, capture_output=True)
-    assert done.returncode == 0, done.stderr
 
 
 def shims(toy: Path) -> str:
@@ -243,27 +233,6 @@ def test_ends_are_told_by_sacct_when_squeue_forgets(cluster: Cluster, toy: Path,
     assert asked.count("sacct") == 1, "that there is no database is found out once"
 
 
-# the process dies where its own journal says that the job is submitted
-DYING = """
-import os, signal, sys
-import snpoint.journal
-snpoint.journal.Journal.submitted = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-sys.argv[0] = "snakemake"
-from snakemake.cli import main
-main()
-"""
-
-
-def crash_after_submission(cluster: Cluster, toy: Path, workflow: str) -> None:
-    """A pipeline that dies when its job is in the queue and its journal does not know."""
-    (toy / "Snakefile").write_text(workflow)
-    command = [sys.executable, "-c", DYING, "--profile", "slurm", *QUICK]
-    process = subprocess.Popen(command, cwd=toy, env=cluster.environment, stderr=subprocess.PIPE, text=True)
-    assert process.wait(timeout=60) == -signal.SIGKILL
-    assert '"submitted"' not in (toy / ".snakemake/templated/jobs.jsonl").read_text()
-    kill_driver(process, toy)
-
-
 @ALONE
 def test_crash_between_submission_and_record_is_found(cluster: Cluster, toy: Path, start: Pipelines) -> None:
     workflow = single("sleep 8; touch {output}")
@@ -291,7 +260,8 @@ def test_end_of_an_unrecorded_job_is_remembered_by_sacct_alone(cluster: Cluster,
         assert len(submissions(cluster, toy)) == 1
         return
     process = start(workflow, *QUICK, PATH=path)
-    wait_for(lambda: len(submissions(cluster, toy)) == 2, "it is submitted again")
+    # a submission without an id may be a minute late
+    wait_for(lambda: len(submissions(cluster, toy)) == 2, "it is submitted again", 120)
     assert process.poll() is None
 
 

@@ -157,12 +157,6 @@ FINE = "cp {input} {output}"
 FAILING = "echo detector is upside down > {log}; exit 65"
 ENDLESS = "sleep 600"
 
-ONSTART = """
-from snpoint import lock
-onstart:
-    lock.claim()
-"""
-
 SINGLE = """
 rule end:
     output: "out/end.txt"
@@ -209,9 +203,9 @@ class Pipelines:
         return process
 
     def write(self, workflow: str) -> None:
-        """Write the Snakefile. As in the project's, a run writes down that it holds the lock."""
+        """Write the Snakefile."""
         text = workflow if "rule " in workflow else TOY.replace("COMMAND", workflow)
-        (self.folder / "Snakefile").write_text(ONSTART + text)
+        (self.folder / "Snakefile").write_text(text)
 
     def finish(self, workflow: str, *arguments: str, timeout: float = 120, **variables: str) -> tuple[int, str]:
         """Run a pipeline to its end: exit code and stderr."""
@@ -255,3 +249,63 @@ def link_project(folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(REPOSITORY / target)
     return folder
+
+
+QUICK = ("--templated-site", "site.yaml")
+"""Options of a pipeline with the limits of the folder's site file, which are reached in seconds."""
+
+
+def said_of_ends(cluster: Cluster, folder: Path, site: str, workflow: str) -> dict[str, str]:
+    """Run a workflow whose jobs end in different ways; what was said about failures, by rule, and all of ``stderr``.
+
+    The submit file of a rule ``missing`` names a program that does not exist.
+    """
+    (link_project(folder) / "site.yaml").write_text(site)
+    (template,) = (folder / "workflow/templates").glob(f"{cluster.name}.*.j2")
+    gone = template.read_text().replace("{{ wrapper }}", '{{ wrapper }}{{ ".gone" if name == "missing" }}')
+    assert gone != template.read_text()
+    (folder / "gone.j2").write_text(gone)
+    pipelines = Pipelines(cluster, folder)
+    code, stderr = pipelines.finish(workflow, *QUICK, "--templated-template", "gone.j2", timeout=200)
+    pipelines.stop()
+    assert code == 1, stderr
+    said = {"stderr": stderr}
+    for rule, text in re.findall(r"(?s)Error in rule (\w+):(.*?)(?=\n\[|\nError in rule|\Z)", stderr):
+        said[rule] = said.get(rule, "") + text
+    return said
+
+
+def kill_driver(process: subprocess.Popen[str], toy: Path) -> None:
+    """Kill -9, then what the manual says."""
+    process.kill()
+    process.communicate(timeout=30)
+    done = subprocess.run([sys.executable, "-m", "snpoint", "unlock"], cwd=toy, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+# the process dies where its own journal says that the job is submitted
+DYING = """
+import os, signal, sys
+import snpoint.journal
+snpoint.journal.Journal.submitted = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv[0] = "snakemake"
+from snakemake.cli import main
+main()
+"""
+
+
+def crash_after_submission(cluster: Cluster, toy: Path, workflow: str) -> None:
+    """A pipeline that dies when its job is in the queue and its journal does not know."""
+    (toy / "Snakefile").write_text(workflow)
+    command = [sys.executable, "-c", DYING, "--profile", cluster.name, *QUICK]
+    process = subprocess.Popen(command, cwd=toy, env=cluster.environment, stderr=subprocess.PIPE, text=True)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert '"submitted"' not in (toy / ".snakemake/templated/jobs.jsonl").read_text()
+    kill_driver(process, toy)
+
+
+def schedd_queries() -> int:
+    """How many queries about jobs the schedd has served, by its own log."""
+    return len(
+        re.findall(r"Calling .*\(QUERY_JOB_ADS\w*\)", (HTCONDOR_HOME / "log/SchedLog").read_text(errors="replace"))
+    )
