@@ -5,7 +5,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHON
 
-.PHONY: help env demo real-data compare-frames test nightly lint format clean
+.PHONY: help env demo real-data compare-frames test nightly bench-data lint format clean
 
 help:             ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -34,6 +34,9 @@ test: $(VENV)/.dev  ## the test suite
 
 nightly: $(VENV)/.dev  ## the long variants as well
 	@pytest
+
+bench-data: $(VENV)/.dev  ## the data chain's speed on one core, beside the predecessor's (fails where a limit is missed)
+	@NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/benchmarks/data_chain.py
 
 lint: $(VENV)/.dev  ## formatting, types, layers, workflow
 	@ruff check . && ruff format --check .

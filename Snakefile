@@ -10,6 +10,7 @@ min_version("9.27")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/match.smk"
+include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/image.smk"
 include: "workflow/rules/dataset.smk"

@@ -25,7 +25,7 @@ def predictions(n: int, seed: int = 1, **changes: np.ndarray) -> dict[str, np.nd
     predicted = cosines[:, None] * truth + np.sqrt(1 - cosines[:, None] ** 2) * across
     energy = rng.uniform(5, 25, n)
     arrays = {
-        "format_version": np.array(1, np.uint16),
+        "format_version": np.array(contracts.FORMAT_VERSION, np.uint16),
         "event_uid": np.arange(n, dtype=np.uint64),
         "split": rng.choice(4, n, p=[0.2, 0.1, 0.4, 0.3]).astype(np.uint8),
         "direction_true": truth.astype(np.float32),

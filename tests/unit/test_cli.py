@@ -10,9 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from snpoint.cli import cli
 from snpoint.commands import COMMANDS
 from snpoint.settings import STAGES
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def snpoint(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -32,7 +36,7 @@ def test_stages_have_one_name_everywhere() -> None:
 def test_options_are_the_parameters_of_run(stage: str) -> None:
     parameters = inspect.signature(importlib.import_module(f"snpoint.stages.{stage}").run).parameters
     assert next(iter(parameters)) == "settings"
-    assert list(parameters)[1:] == [option.name for option in COMMANDS[stage].options]
+    assert set(parameters) - {"settings"} == {option.name for option in COMMANDS[stage].options}
     for option in COMMANDS[stage].options:
         assert (parameters[option.name].default is inspect.Parameter.empty) == option.required
 
@@ -87,6 +91,33 @@ def test_wrong_checksum_is_an_error(tmp_path: Path, real_data: Path) -> None:
     assert "test_es_tpstream.root" in result.stderr
 
 
+def test_a_list_of_files_follows_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+    monkeypatch.setattr("snpoint.cli.run_stage", lambda stage, command, settings, values: given.update(values))
+    monkeypatch.setattr("snpoint.cli.start_logging", lambda name, file: None)
+    common = ["--settings", match_settings()]
+    cli(
+        ["match", "a.root", "b.root", "--background", "c.root", "d.root", "-o", "o.parquet", *common],
+        standalone_mode=False,
+    )
+    assert given["tpstream"] == (Path("a.root"), Path("b.root"))
+    assert given["background"] == (Path("c.root"), Path("d.root"))
+    assert given["tps"] == Path("o.parquet")
+    cli(["match", "a.root", "--background", *common, "-o", "o.parquet"], standalone_mode=False)
+    assert given["background"] == ()
+
+
+def test_an_empty_path_is_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules write `--calibration=` where a stage does without one."""
+    given: dict[str, object] = {}
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr("snpoint.cli.run_stage", lambda stage, command, settings, values: given.update(values))
+    monkeypatch.setattr("snpoint.cli.start_logging", lambda name, file: None)
+    cli(["cluster", "--calibration=", "-o", "clusters.parquet", "tps.parquet"], standalone_mode=False)
+    assert given == {"tps": Path("tps.parquet"), "calibration": None, "clusters": Path("clusters.parquet")}
+
+
 def match_settings() -> str:
     """Settings of `match` as a rule would give them."""
-    return json.dumps({"detector": "fdhd_1x2x2", "truth": "backtracker", "interaction": "truth", "sha256": {}})
+    base = yaml.safe_load((REPOSITORY / "configs/samples/_base.yaml").read_text(encoding="utf-8"))
+    return json.dumps(base["match"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snpoint import config, inheritance, jobrequests, settings, yamlfile
+from snpoint import config, inheritance, inputs, jobrequests, settings, yamlfile
 from snpoint.documents import Job
 from snpoint.errors import ConfigError, InputMissingError, UntrustedInputError, UsageError
 from snpoint.tools.config import SCHEMAS, schema_text
@@ -23,12 +23,14 @@ REPOSITORY = Path(__file__).parents[2]
 def inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work inside a copy of the project, with nothing remembered from other tests."""
     monkeypatch.chdir(project)
-    caches = (inheritance.merged, config._validated_file, config.sample_files)
+    caches = (inheritance.merged, config._validated_file, inputs.manifest)
     for cached in caches:
         cached.cache_clear()
+    inputs._FILES.clear()
     yield project
     for cached in caches:
         cached.cache_clear()
+    inputs._FILES.clear()
 
 
 def version(inside: Path, text: str, name: str = "v9") -> None:

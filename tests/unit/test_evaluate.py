@@ -12,9 +12,10 @@ from snpoint.data import contracts
 from snpoint.data.atomic import write_npz
 from snpoint.data.results import read_predictions
 from snpoint.data.shards import load_dataset, read_split
-from snpoint.errors import DataError, InputMissingError
+from snpoint.data.summaries import SUMMARIES, check_summary
+from snpoint.errors import DataError, InputMissingError, UntrustedInputError, UsageError
 from snpoint.models.outputs import Decoded
-from snpoint.physics.angles import angle_deg
+from snpoint.physics.angles import angle_deg, random_directions
 from snpoint.physics.baselines import ISOTROPIC_EXPECTATION
 from snpoint.physics.metrics import HEADLINES
 from snpoint.physics.statistics import containment
@@ -185,3 +186,82 @@ def test_no_test_event_is_one_line_and_nothing_is_written(monkeypatch, split, tm
     with pytest.raises(DataError, match=r"no image of split 'test' has a true direction; raise dataset.split.test"):
         evaluated(monkeypatch, tmp_path / "dataset" / "split.npz", tmp_path, network(mixed))
     assert not (tmp_path / "electron_direction" / "v7" / "evaluate").exists()
+
+
+# Predictions of the predecessor
+
+
+def old_predictions(path, n=200, metadata=None, **changes):
+    rng = np.random.default_rng(5)
+    true = random_directions(rng, n)
+    arrays = {"predictions": 7 * mixed(true), "true_directions": true, "energies": rng.uniform(3, 60, n)}
+    np.savez(path, **(arrays | ({} if metadata is None else {"metadata": metadata}) | changes))
+    return true
+
+
+def evaluate_imported(path, folder):
+    names = {"predictions": "predictions.npz", "metrics": "metrics.json", "report": "report.pdf"}
+    paths = {key: folder / "electron_direction" / "v60_old" / "evaluate" / name for key, name in names.items()}
+    evaluate.run(SETTINGS, imported=path, **paths)
+    return SimpleNamespace(**paths, figures=json.loads(paths["metrics"].read_text()))
+
+
+def test_imported_predictions_are_measured_like_a_version(tmp_path):
+    true = old_predictions(tmp_path / "val_predictions.npz")
+    done = evaluate_imported(tmp_path / "val_predictions.npz", tmp_path)
+    check_summary(done.metrics, SUMMARIES["metrics.json"])
+    arrays = read_predictions(done.predictions)
+    assert set(arrays["split"]) == {3}
+    errors = angle_deg(true, mixed(true))
+    assert done.figures["containment_68_deg"] == pytest.approx(containment(errors), abs=1e-3)
+    assert done.figures["baselines"]["isotropic"] == ISOTROPIC_EXPECTATION
+    assert done.figures["baselines"]["principal_axis_blip_vote"] is None
+    assert done.report.read_bytes().startswith(b"%PDF")
+    assert {path.stem for path in (done.metrics.parent / "plots").glob("*.png")} == {
+        "angular_error",
+        "cosine",
+        "components",
+    }, "there is no true energy, no concentration and no history"
+
+
+def test_metrics_say_that_they_were_imported_and_that_val_steered_the_training(tmp_path):
+    old_predictions(tmp_path / "val_predictions.npz")
+    said = evaluate_imported(tmp_path / "val_predictions.npz", tmp_path).figures["imported"]
+    assert said["file"] == "val_predictions.npz"
+    assert said["keys"] == ["energies", "predictions", "true_directions"]
+    assert said["n"] == 200
+    assert len(said["sha256"]) == 64
+    assert "validation split (which also steered its training" in said["note"]
+
+
+def test_metrics_of_our_own_network_are_not_imported(result):
+    assert result.figures["imported"] is None
+
+
+def test_imported_events_without_a_label_are_left_out_of_the_figures(tmp_path):
+    labels = random_directions(np.random.default_rng(2), 200)
+    labels[:50] = 0
+    old_predictions(tmp_path / "val_predictions.npz", true_directions=labels)
+    done = evaluate_imported(tmp_path / "val_predictions.npz", tmp_path)
+    assert (done.figures["n"], done.figures["imported"]["without_truth"]) == (150, 50)
+    assert len(read_predictions(done.predictions)["split"]) == 200
+
+
+def test_unsafe_and_strange_imports_are_refused(tmp_path):
+    old_predictions(tmp_path / "bad.npz", metadata=np.array([print] * 200, object))
+    with pytest.raises(UntrustedInputError, match=r"bad\.npz: 'metadata': loading it would call builtins\.print"):
+        evaluate_imported(tmp_path / "bad.npz", tmp_path)
+    np.savez(tmp_path / "tagging.npz", y_true=np.zeros(5), y_pred=np.zeros(5), y_prob=np.zeros((5, 2)))
+    with pytest.raises(DataError, match=r"tagging\.npz: 'y_pred' of shape \(5,\).* of a direction network"):
+        evaluate_imported(tmp_path / "tagging.npz", tmp_path)
+    old_predictions(tmp_path / "none.npz", true_directions=np.zeros((200, 3)))
+    with pytest.raises(DataError, match=r"none\.npz: none of 200 events has a true direction"):
+        evaluate_imported(tmp_path / "none.npz", tmp_path)
+    assert not (tmp_path / "electron_direction").exists()
+
+
+@pytest.mark.parametrize("given", [{}, {"dataset": "x"}, {"imported": "x", "dataset": "y"}])
+def test_a_network_or_an_import_is_given(given, tmp_path):
+    paths = {key: tmp_path / key for key in ("predictions", "metrics", "report")}
+    with pytest.raises(UsageError, match="give --dataset, --model, --training and --history, or --imported alone"):
+        evaluate.run(SETTINGS, **paths, **{key: tmp_path / name for key, name in given.items()})

@@ -9,8 +9,10 @@ import pytest
 import uproot
 from toy_geometry import nearest_channel, volume_numbers
 
+from snpoint import yamlfile
 from snpoint.errors import ConfigError
-from snpoint.physics.geometry import Detector, load_detector
+from snpoint.physics import geometry
+from snpoint.physics.geometry import Detector, known_detectors, load_detector
 
 FOLDER = "triggerAnaDumpTPs"
 FILES = ("test_es_tpstream.root", "test_cc_tpstream.root")
@@ -158,3 +160,95 @@ def test_scalar_and_array_channels(detector: Detector) -> None:
 def test_unknown_detector_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"fdhd_1x2x3.*known are.*fdhd_1x2x2.*did you mean"):
         load_detector("fdhd_1x2x3")
+
+
+@pytest.mark.parametrize("name", known_detectors())
+def test_every_layout_is_complete(name: str) -> None:
+    """Each channel has its plane, each volume its place in the canonical frame, and the file says what it is worth."""
+    layout = load_detector(name)
+    assert layout.name == name
+    assert len(layout.verified) > 50
+    assert set(layout.plane(np.arange(layout.n_channels))) == {U, V, X}
+    assert min(layout.threshold_adc) > 0
+    assert len(layout.plane_thresholds_adc) == 3
+    for volume in layout.volumes:
+        assert volume.time_sign == volume.face  # charge drifts towards the APA
+        recipe = layout.canonical(volume.apa, volume.face)
+        assert sorted(plane for plane, _ in recipe.planes) == [U, V, X]
+        assert recipe.flip_time == (volume.time_sign < 0)
+        far = volume.x_range_cm[0] if volume.face < 0 else volume.x_range_cm[1]
+        near = volume.x_range_cm[1] if volume.face < 0 else volume.x_range_cm[0]
+        assert layout.drift_tick(volume, far) > layout.drift_tick(volume, near) > -10
+
+
+@pytest.mark.parametrize("name", known_detectors())
+def test_canonical_planes_measure_what_their_letters_say(name: str) -> None:
+    layout = load_detector(name)
+    wanted = [(1, 1), (1, -1), (0, 1)]
+    for volume in layout.volumes:
+        for (plane, flip), signs in zip(layout.canonical(volume.apa, volume.face).planes, wanted, strict=True):
+            wires = volume.wires[plane]
+            sign = -1 if flip else 1
+            assert (np.sign(sign * wires.dch_dy), np.sign(sign * wires.dch_dz)) == signs
+
+
+@pytest.mark.parametrize("name", known_detectors())
+def test_the_wires_of_a_volume_reach_over_it(name: str) -> None:
+    """A grid over the volume lies on its wires but for the gap of 1.5 cm between two APAs."""
+    layout = load_detector(name)
+    for volume in layout.volumes:
+        y, z = np.meshgrid(np.linspace(*volume.y_range_cm, 30), np.linspace(*volume.z_range_cm, 30))
+        for plane, wires in enumerate(volume.wires):
+            local = volume.channel(plane, y, z) - wires.first_channel
+            assert local.min() > -3.2
+            assert local.max() < wires.n_channels + 2.5
+
+
+def test_volumes_of_a_layout_do_not_overlap() -> None:
+    for name in known_detectors():
+        volumes = load_detector(name).volumes
+        for i, one in enumerate(volumes):
+            for other in volumes[i + 1 :]:
+                pairs = [(getattr(one, f"{axis}_range_cm"), getattr(other, f"{axis}_range_cm")) for axis in "xyz"]
+                assert any(a[1] <= b[0] + 1e-6 or b[1] <= a[0] + 1e-6 for a, b in pairs), (name, one, other)
+
+
+def test_the_first_apas_of_1x2x6_are_those_of_1x2x2(detector: Detector) -> None:
+    large = load_detector("fdhd_1x2x6")
+    assert (large.n_apas, large.n_channels) == (12, 30720)
+    assert large.volumes[:8] == detector.volumes
+    shared = ("channels_per_apa", "n_ticks", "tick_us", "clock_per_tick", "ticks_per_cm", "tick_at_anode")
+    for key in (*shared, "time_offsets_ticks", "threshold_adc"):
+        assert getattr(large, key) == getattr(detector, key)
+
+
+def test_1x2x6_repeats_itself_along_z(detector: Detector) -> None:
+    """What a point of APA 2 or 3 gives, the point one period further gives in the next pair."""
+    large = load_detector("fdhd_1x2x6")
+    period = 232.392
+    for volume in large.volumes[4:-4]:
+        following = large.volume(volume.apa + 2, volume.face)
+        y, z = np.mean(volume.y_range_cm), np.linspace(*volume.z_range_cm, 7)
+        for plane in range(3):
+            np.testing.assert_allclose(following.channel(plane, y, z + period), volume.channel(plane, y, z), atol=0.01)
+
+
+def test_faces_of_layouts_without_wrapped_wires_are_those_of_the_crp() -> None:
+    vertical = load_detector("fdvd_example")
+    np.testing.assert_array_equal(vertical.face([0, 952, 1904, 3071, 3072, 6143]), [1, 1, 1, 1, -1, -1])
+    np.testing.assert_array_equal(vertical.plane([0, 951, 952, 1903, 1904, 3071]), [U, U, V, V, X, X])
+
+
+def test_drift_counts_from_the_anode() -> None:
+    protodune = load_detector("protodune_hd")
+    left, right = protodune.volume(0, 1), protodune.volume(1, -1)
+    assert protodune.drift_tick(left, -300) == pytest.approx(protodune.drift_tick(right, 300))
+    assert protodune.drift_tick(left, -10) > protodune.drift_tick(left, -300)
+
+
+def test_a_layout_that_lacks_something_is_named(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = yamlfile.read(Path(geometry.__file__).parents[1] / "geometry" / "fdhd_1x2x2.yaml")
+    del raw["threshold_adc"]
+    monkeypatch.setattr(geometry.yamlfile, "read", lambda path: raw)
+    with pytest.raises(ConfigError, match=r"fdhd_1x2x2\.yaml: not a complete layout .*threshold_adc"):
+        load_detector.__wrapped__("fdhd_1x2x2")

@@ -2,29 +2,31 @@
 
 import numpy as np
 import pytest
+from toy_matching import joined, match_settings, shuffled, tiled, toy_trees
 
-from snpoint.data.tables import TP_TABLE, read_table
-from snpoint.data.tpstream import BACKTRACKER, read_tpstream, write_tpstream
-from snpoint.errors import DataError, InputMissingError
+from snpoint.data.tables import TP_TABLE
+from snpoint.data.tpstream import BACKTRACKER, read_tpstream
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.matching import CC, ES, UNKNOWN, event_uid, match
-from snpoint.settings import MatchSettings
-from snpoint.stages import match as stage
+from snpoint.physics.matching import compare, match
+from snpoint.physics.matching_events import BACKGROUND, CC, ES, UNKNOWN
+from snpoint.physics.matching_rows import event_uid
 
 DETECTOR = load_detector("fdhd_1x2x2")
+METHODS = ("backtracker", "simide", "predecessor", "none")
 
 
 def read(real_data, name):
-    return read_tpstream(real_data / f"test_{name}_tpstream.root", ("tps", "mctruths", "mcparticles"))
+    return read_tpstream(real_data / f"test_{name}_tpstream.root")
 
 
-def matched(trees, truth="backtracker", interaction="truth"):
-    return match(trees, DETECTOR, truth=truth, interaction=interaction)
+def matched(trees, **changes):
+    return match(trees, DETECTOR, settings=match_settings(**changes))
 
 
-def settings(**changes):
-    values = {"code": 1, "detector": "fdhd_1x2x2", "truth": "backtracker", "interaction": "truth", "sha256": {}}
-    return MatchSettings(**(values | changes))
+def same(ours, theirs):
+    assert set(ours) == set(theirs)
+    for key, values in ours.items():
+        np.testing.assert_array_equal(theirs[key], values, err_msg=key)
 
 
 @pytest.mark.parametrize(
@@ -53,25 +55,42 @@ def test_side_of_signal_is_the_face_of_its_channel(real_data):
     np.testing.assert_array_equal(np.sign(table["x_cm"][rows]), table["face"][rows])
 
 
-def test_table_is_sorted_and_complete(real_data):
+def test_particles_of_es_are_electrons_and_of_cc_gammas_and_nuclei_too(real_data):
+    for name, particles in (("es", {0, 11}), ("cc", {0, 11, 22, 2212, 1000190390, 1000190400})):
+        table = matched(read(real_data, name))
+        assert set(table["pdg"].tolist()) == particles
+        assert ((table["pdg"] != 0) == (table["track_id"] != 0)).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_table_is_sorted_and_complete(real_data, method):
     trees = read(real_data, "es")
-    table = matched(trees)
-    assert list(table) == list(TP_TABLE) or set(table) == set(TP_TABLE)
+    table = matched(trees, truth=method)
+    assert set(table) == set(TP_TABLE)
+    assert {key: values.dtype for key, values in table.items()} == {
+        key: np.dtype(array.dtype) for key, array in TP_TABLE.items()
+    }
     keys = list(zip(*(table[key].tolist() for key in ("event_uid", "time_start", "channel")), strict=True))
     assert keys == sorted(keys)
-    assert table["adc_integral"].sum() == trees["tps"]["adc_integral"].sum()
+    rows = trees["tps"]["samples_over_threshold"] >= (2 if method == "predecessor" else 0)
+    assert table["adc_integral"].sum() == trees["tps"]["adc_integral"][rows].sum()
+    assert not table["is_overlay"].any()
+    assert not table["background_uid"].any()
 
 
-def test_order_of_the_file_does_not_matter(real_data):
+@pytest.mark.parametrize("method", METHODS)
+def test_order_of_the_file_does_not_matter(real_data, method):
     trees = read(real_data, "es")
-    rng = np.random.default_rng(3)
-    shuffled = {}
-    for tree, content in trees.items():
-        order = rng.permutation(len(content["Event"])) if tree != "mctruths" else np.arange(len(content["Event"]))
-        shuffled[tree] = {key: values[order] for key, values in content.items()}
-    ours, theirs = matched(trees), matched(shuffled)
-    for key, values in ours.items():
-        np.testing.assert_array_equal(theirs[key], values, err_msg=key)
+    same(matched(trees, truth=method), matched(shuffled(trees, 3), truth=method))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_other_events_of_the_file_do_not_matter(real_data, method):
+    trees = read(real_data, "es")
+    alone, among = matched(trees, truth=method), matched(tiled(trees, 3), truth=method)
+    copy = among["event"] >= 14651
+    for key in set(alone) - {"event", "event_uid"}:
+        np.testing.assert_array_equal(among[key][copy], alone[key], err_msg=key)
 
 
 def test_background_block_is_no_signal(real_data):
@@ -99,6 +118,31 @@ def test_interaction_can_be_given(real_data):
     assert set(matched(read(real_data, "es"), interaction="CC")["interaction"]) == {CC}
 
 
+def test_event_of_background_alone_is_background():
+    trees = joined(toy_trees([(5, 10, 4)], [], event=1), toy_trees([(5, 10, 4)], [], event=2))
+    of_second = (trees["mctruths"]["Event"] == 2) & (trees["mctruths"]["block_id"] == 0)
+    trees["mctruths"] = {key: values[~of_second] for key, values in trees["mctruths"].items()}
+    table = matched(trees, truth="simide")
+    assert table["interaction"].tolist() == [ES, BACKGROUND]
+    assert np.isfinite(table["energy_true_mev"]).tolist() == [True, False]
+
+
+def test_event_that_the_truth_trees_do_not_know_is_unknown():
+    trees = joined(toy_trees([(5, 10, 4)], [(5, 20, 1e4, 2)], event=1), toy_trees([(5, 10, 4)], [], event=2))
+    for tree in ("mctruths", "mcparticles"):
+        trees[tree] = {key: values[trees[tree]["Event"] == 1] for key, values in trees[tree].items()}
+    for method in ("simide", "predecessor"):
+        table = matched(trees, truth=method)
+        assert table["interaction"].tolist() == [ES, UNKNOWN]
+        assert table["is_signal"].tolist() == [1, 0]
+
+
+def test_truth_of_events_without_tps_is_left_out():
+    both = joined(toy_trees([(5, 10, 4)], [(5, 20, 1e4, 2)]), toy_trees([], [(5, 20, 1e4, 2)], event=2))
+    for method in ("simide", "predecessor"):
+        same(matched(toy_trees([(5, 10, 4)], [(5, 20, 1e4, 2)]), truth=method), matched(both, truth=method))
+
+
 @pytest.mark.parametrize("missing", ["setting", "trees", "branches"])
 def test_without_truth_everything_is_unknown(real_data, missing):
     trees = read(real_data, "es")
@@ -113,48 +157,63 @@ def test_without_truth_everything_is_unknown(real_data, missing):
     assert table["is_signal"].sum() == 0
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_file_without_events_gives_an_empty_table(real_data, method):
+    trees = {
+        tree: {key: values[:0] for key, values in content.items()} for tree, content in read(real_data, "es").items()
+    }
+    table = matched(trees, truth=method)
+    assert set(table) == set(TP_TABLE)
+    assert {len(values) for values in table.values()} == {0}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_absolute_times_stay_what_they_are(real_data, method):
+    trees = read(real_data, "es")
+    shift = np.uint64((1 << 45) + 7)
+    plain = matched(trees, truth=method)
+    trees["tps"]["time_start"] = trees["tps"]["time_start"] + shift
+    late = matched(trees, truth=method)
+    np.testing.assert_array_equal(late["time_start"] - np.int64(shift), plain["time_start"])
+    # Deposits count their ticks in 16 bits: no method that uses them finds anything there.
+    expected = plain["is_signal"].sum() if method == "backtracker" else 0
+    assert late["is_signal"].sum() == expected
+
+
+@pytest.mark.parametrize("tree", ["tps", "simides"])
+def test_channel_of_another_detector_is_refused(tree):
+    trees = toy_trees([(0, 10, 4), (10239, 10, 4)], [(0, 20, 1e4, 2), (10239, 10, 1e4, 2)])
+    assert matched(trees, truth="simide")["apa"].tolist() == [0, 3]
+    trees[tree]["channel"][1] += 1
+    with pytest.raises(ValueError, match=r"10240 is not one of the 10240 of 'fdhd_1x2x2'"):
+        matched(trees, truth="simide")
+
+
 def test_event_number_holds_run_and_subrun():
     assert event_uid([3], [2], [1]).tolist() == [3 << 44 | 2 << 32 | 1]
     with pytest.raises(ValueError, match="too large"):
         event_uid([1 << 20], [0], [0])
 
 
-def test_stage_writes_the_table_of_all_its_files(real_data, tmp_path):
-    files = [real_data / "test_cc_tpstream.root", real_data / "test_es_tpstream.root"]
-    stage.run(settings(), tpstream=files, tps=tmp_path / "tps.parquet")
-    table = read_table(tmp_path / "tps.parquet", TP_TABLE)
-    assert len(table["event"]) == 12782 + 66254
-    assert (np.diff(table["event_uid"].astype(np.int64)) >= 0).all()
+def test_events_are_told_apart_by_run_and_subrun():
+    first, second = (toy_trees([(5, 10, 4)], [(5, 20, 1e4, 2)]) for _ in range(2))
+    for content in first.values():
+        content["Run"] += 1
+    table = matched(joined(first, second), truth="simide")
+    assert table["run"].tolist() == [1, 2]
+    assert table["n_electrons"].tolist() == [1e4, 1e4]
 
 
-def test_stage_refuses_a_file_listed_twice(real_data, tmp_path):
-    file = real_data / "test_es_tpstream.root"
-    with pytest.raises(DataError, match="list each file once"):
-        stage.run(settings(), tpstream=[file, file], tps=tmp_path / "tps.parquet")
-    assert list(tmp_path.iterdir()) == []
+def test_methods_are_compared_with_the_upstream_backtracking(real_data):
+    counts = compare(read(real_data, "es"), DETECTOR, match_settings())
+    assert {plane: found["bt"] for plane, found in counts["simide"].items()} == {"U": 85, "V": 67, "X": 80}
+    # The predecessor loses the 12 TPs of APA 0 in events that have deposits elsewhere too, and finds one of noise.
+    own = counts["predecessor"].values()
+    assert [sum(found[key] for found in own) for key in ("bt", "found", "both")] == [232, 221, 220]
 
 
-def test_stage_refuses_a_file_that_is_not_the_one_meant(real_data, tmp_path):
-    files, digest = (
-        [real_data / "test_es_tpstream.root"],
-        "734c78ee9228da7ffbb6bfe4c4042f2a66f626ba0907a5b77edb7c349d45fd1c",
-    )
-    stage.run(settings(sha256={files[0].name: digest}), tpstream=files, tps=tmp_path / "right.parquet")
-    with pytest.raises(DataError, match=r"test_es_tpstream\.root: sha256 is 734c78ee.* names 0000"):
-        stage.run(settings(sha256={files[0].name: "0" * 64}), tpstream=files, tps=tmp_path / "wrong.parquet")
-
-
-def test_stage_names_the_file_of_another_detector(real_data, tmp_path):
+def test_nothing_is_compared_without_upstream_backtracking(real_data):
     trees = read(real_data, "es")
-    trees["tps"]["channel"] += np.uint32(10240)
-    write_tpstream(tmp_path / "other.root", trees)
-    with pytest.raises(DataError, match=r"other\.root: channel .* 'match\.detector'"):
-        stage.run(settings(), tpstream=[tmp_path / "other.root"], tps=tmp_path / "tps.parquet")
-
-
-def test_table_that_is_missing_or_broken_is_named(tmp_path):
-    with pytest.raises(InputMissingError, match="no such file"):
-        read_table(tmp_path / "tps.parquet", TP_TABLE)
-    (tmp_path / "tps.parquet").write_bytes(b"PAR1 broken PAR1")
-    with pytest.raises(DataError, match="not a readable parquet file"):
-        read_table(tmp_path / "tps.parquet", TP_TABLE)
+    assert set(compare({key: trees[key] for key in ("tps", "mctruths")}, DETECTOR, match_settings())) == set()
+    trees["tps"] = {key: values for key, values in trees["tps"].items() if key not in BACKTRACKER}
+    assert compare(trees, DETECTOR, match_settings()) == {}

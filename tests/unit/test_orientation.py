@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy_events import match_settings
 from toy_geometry import drift_tick, nearest_channel
 
 from snpoint.data.tpstream import read_tpstream
-from snpoint.physics.clustering import cluster_ids, summarize
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.linking import link
 from snpoint.physics.matching import match
 from snpoint.physics.orientation import Members, canonical, predecessor
 
@@ -98,18 +97,19 @@ def test_axes_point_where_they_should():
             assert frame.tick[frame.slot == slot].tolist() == [-4, 33], (apa, face, slot)
 
 
-def raw_from_canonical(slot, channel, tick, length, peak, apa, face):
+def raw_from_canonical(slot, channel, tick, length, peak, apa, face, detector=DETECTOR):
     """The TPs of a volume that show a given canonical picture: the inverse map, pulses mirrored with time."""
-    recipe = DETECTOR.canonical(apa, face)
+    recipe = detector.canonical(apa, face)
     plane = np.array([own for own, _ in recipe.planes])[slot]
     sign = np.array([-1 if flip else 1 for _, flip in recipe.planes])[slot]
-    wires = DETECTOR.volume(apa, face).wires
+    wires = detector.volume(apa, face).wires
     first, size = (np.array([getattr(w, key) for w in wires])[plane] for key in ("first_channel", "n_channels"))
-    middle = np.where(plane == 2, 240, 5)  # near the wrap of the induction planes
+    wrapped = np.array([w.modulus is not None for w in wires])[plane]
+    middle = np.where(wrapped, 5, 100)  # near the wrap of the induction planes
     start, at = (-(tick + length - 1), length - 1 - peak) if recipe.flip_time else (tick, peak)
-    offset = np.rint(DETECTOR.time_offsets_ticks).astype(int)[plane]
+    offset = np.rint(detector.time_offsets_ticks).astype(int)[plane]
     return {
-        "channel": apa * 2560 + first + (middle + sign * channel) % size,
+        "channel": apa * detector.channels_per_apa + first + (middle + sign * channel) % size,
         "plane": plane,
         "time_start": (start + offset + 3000) * 32,
         "samples_over_threshold": length,
@@ -151,40 +151,64 @@ def test_plane_without_main_cluster_is_not_placed():
     np.testing.assert_array_equal(frame.placed, main)
 
 
+def real_tracks(path):
+    """Signal TPs of the real events, one image per event around its heaviest X TP."""
+    trees = read_tpstream(path, ("tps", "mctruths", "mcparticles"))
+    table = match(trees, DETECTOR, settings=match_settings())
+    good = (table["is_signal"] == 1) & (table["samples_over_threshold"] > 3)
+    table = {key: values[good] for key, values in table.items()}
+    kept, image, apa, face = [], [], [], []
+    for uid in np.unique(table["event_uid"]):
+        own = np.flatnonzero(table["event_uid"] == uid)
+        on_x = own[table["plane"][own] == X]
+        if not len(on_x):
+            continue
+        heaviest = on_x[np.argmax(table["adc_integral"][on_x])]
+        near = np.abs(table["time_start"][own] - table["time_start"][heaviest]) < 60 * 32
+        near &= (table["apa"][own] == table["apa"][heaviest]) & np.isin(
+            table["face"][own], [0, table["face"][heaviest]]
+        )
+        kept.append(own[near])
+        image.append(np.full(near.sum(), len(apa)))
+        apa.append(int(table["apa"][heaviest]))
+        face.append(int(table["face"][heaviest]))
+    rows, numbers = np.concatenate(kept), np.concatenate(image)
+    tps = {key: values[rows] for key, values in table.items()}
+    return Members(tps, numbers, np.ones(len(rows), bool), np.array(apa), np.array(face))
+
+
 def test_the_three_planes_share_one_time_on_real_tracks(real_data):
     """Peak of a signal TP minus the drift line of its true position: the same on all planes, on either face."""
     found = {-1: [], 1: []}
     for name in ("es", "cc"):
-        trees = read_tpstream(real_data / f"test_{name}_tpstream.root", ("tps", "mctruths", "mcparticles"))
-        table = match(trees, DETECTOR, truth="backtracker", interaction="truth")
-        table = {key: values[table["samples_over_threshold"] > 3] for key, values in table.items()}
-        ids = cluster_ids(table, DETECTOR, algorithm="connected", tick_gap=3, channel_gap=2, min_tps=2, tot_cut=3)
-        links = link(summarize(ids, table, DETECTOR, (1000.0, 1100.0, 4100.0)), DETECTOR, 10)
-        inside = np.flatnonzero((ids >= 0) & (table["is_signal"] == 1))
-        inside = inside[links.link_id[ids[inside]] >= 0]
-        image = links.link_id[ids[inside]].astype(np.int64)
-        number, image = np.unique(image, return_inverse=True)
-        tps = {key: values[inside] for key, values in table.items()}
-        on_x = tps["plane"] == 2
-        face = np.array(
-            [tps["face"][on_x & (image == i)][0] if (on_x & (image == i)).any() else 0 for i in range(len(number))]
-        )
-        apa = np.array([tps["apa"][image == i][0] for i in range(len(number))])
-        good = np.isin(image, np.flatnonzero(face != 0))
-        tps, image = {key: values[good] for key, values in tps.items()}, np.unique(image[good], return_inverse=True)[1]
-        apa, face = apa[face != 0], face[face != 0]
-        frame = canonical(Members(tps, image, np.ones(len(image), bool), apa, face), DETECTOR)
+        tracks = real_tracks(real_data / f"test_{name}_tpstream.root")
+        tps, frame = tracks.tps, canonical(tracks, DETECTOR)
         residual = frame.tick + frame.samples_to_peak - DETECTOR.ticks_per_cm * tps["x_cm"]
-        for i in range(len(face)):
-            own = image == i
-            middles = [
-                np.median(residual[own & (tps["plane"] == p)]) if (own & (tps["plane"] == p)).any() else np.nan
-                for p in range(3)
-            ]
-            found[face[i]].append((middles[2] - middles[0], middles[2] - middles[1]))
+        for i, face in enumerate(tracks.face.tolist()):
+            own = [(tracks.image == i) & (tps["plane"] == plane) for plane in range(3)]
+            middles = [np.median(residual[here]) if here.any() else np.nan for here in own]
+            found[face].append((middles[2] - middles[0], middles[2] - middles[1]))
     for differences in found.values():
         assert len(differences) > 15
         assert (np.abs(np.nanmedian(differences, axis=0)) < 1).all(), np.nanmedian(differences, axis=0)
+
+
+@pytest.mark.parametrize("name", ["fdhd_1x2x6", "protodune_hd", "fdvd_example"])
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_other_layouts_show_mirrored_events_alike(name, seed):
+    detector = load_detector(name)
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 30))
+    slot = np.append(rng.integers(0, 3, n - 1), X)
+    channel, tick, length = rng.integers(-20, 20, n), rng.integers(-60, 60, n), rng.integers(1, 30, n)
+    peak, adc = rng.integers(0, length), rng.integers(60, 9000, n)
+    images = []
+    for volume in detector.volumes:
+        given_tps = raw_from_canonical(slot, channel, tick, length, peak, volume.apa, volume.face, detector)
+        tps = given_tps | {"adc_integral": adc}
+        images.append(coordinates(canonical(members(tps, volume.apa, volume.face), detector), tps))
+    assert all(image == images[0] for image in images)
 
 
 PREDECESSOR_AXES = {

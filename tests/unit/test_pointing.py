@@ -11,6 +11,7 @@ from astropy.io import fits
 from made_predictions import predictions, vmf_cosines
 
 from snpoint.data.atomic import write_npz
+from snpoint.data.contracts import FORMAT_VERSION
 from snpoint.data.sky import read_sky
 from snpoint.errors import DataError, InputMissingError
 from snpoint.physics import likelihood, pointing, sphere
@@ -152,7 +153,7 @@ def inputs(tmp_path: Path) -> Path:
     write_npz(
         tmp_path / "likelihood.npz",
         {
-            "format_version": np.array(1, np.uint16),
+            "format_version": np.array(FORMAT_VERSION, np.uint16),
             "pdf": np.stack([[row, row]]),
             "classes": np.array(["ES"]),
             "energy_edges_mev": np.array([0.0, 10.0, 60.0]),

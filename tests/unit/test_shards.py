@@ -5,7 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from snpoint.data.shards import Events, load_dataset, read_shard, read_split, write_shard, write_split
+from snpoint.data.shards import (
+    Events,
+    load_dataset,
+    read_shard,
+    read_split,
+    shard_sources,
+    write_shard,
+    write_split,
+)
 from snpoint.errors import DataError, InputMissingError
 from snpoint.physics.imaging import draw
 from snpoint.provenance import fingerprint
@@ -24,6 +32,7 @@ def shard_arrays(n, first_event=0, seed=1, truth=True):
     return {
         "orientation": np.array("canonical"),
         "detector": np.array("fdhd_1x2x2"),
+        "sources": np.array('{"truth": "backtracker"}'),
         "event_uid": (event + (7 << 44)).astype(np.uint64),
         "run": np.full(n, 7, np.uint32),
         "subrun": np.zeros(n, np.uint32),
@@ -46,6 +55,11 @@ def shard_arrays(n, first_event=0, seed=1, truth=True):
         "face": rng.choice([-1, 1], n).astype(np.int8),
         "neutrino_direction": (direction * known).astype(np.float32),
         "neutrino_energy_mev": (rng.uniform(5, 70, n) * known).astype(np.float32),
+        "fingerprint": rng.integers(1, 2**64, n, np.uint64),
+        "background_uid": (event + (9 << 44)).astype(np.uint64),
+        "background_fingerprint": rng.integers(1, 2**64, n, np.uint64),
+        "link_margin": rng.normal(5, 1, n).astype(np.float32),
+        "signal_fraction": (rng.uniform(0, 1, n) * known).astype(np.float32),
     }
 
 
@@ -76,6 +90,31 @@ def test_shard_comes_back(tmp_path):
     assert set(again) == {*arrays, "format_version"}
     for key, values in arrays.items():
         np.testing.assert_array_equal(again[key], values)
+
+
+def test_shard_knows_where_its_images_come_from(tmp_path):
+    write_shard(tmp_path / "shard.npz", shard_arrays(3))
+    assert shard_sources(read_shard(tmp_path / "shard.npz"), tmp_path / "shard.npz") == {"truth": "backtracker"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]"])
+def test_sources_that_are_no_object_are_refused(tmp_path, text):
+    with pytest.raises(DataError, match=r"shard\.npz: 'sources' is .* run the image stage again"):
+        shard_sources(shard_arrays(1) | {"sources": np.array(text)}, tmp_path / "shard.npz")
+
+
+def test_images_of_one_event_may_be_many(dataset):
+    path = dataset.parent.parent / "image" / "shard_b_0000.npz"
+    arrays = shard_arrays(20, first_event=100)
+    arrays["event_uid"][:] = arrays["event_uid"][0]
+    write_shard(path, arrays)
+    split = read_split(dataset)
+    split["shard_sha256"][1] = fingerprint(path)["sha256"]
+    split["event_uid"][split["shard"] == 1] = arrays["event_uid"][0]
+    write_split(dataset, split)
+    events = load_dataset(dataset)
+    assert len(np.unique(events.event_uid)) == 11
+    assert len(np.unique(events.fingerprint)) == 25
 
 
 def test_shard_can_be_memory_mapped_member_by_member(tmp_path):

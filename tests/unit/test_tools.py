@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from made_predictions import predictions
 
 from snpoint.data.atomic import write_json, write_npz
+from snpoint.data.contracts import FORMAT_VERSION
 from snpoint.physics.sphere import normalized
 from snpoint.tools import compare, registry
 
@@ -42,7 +43,7 @@ def test_registry_shows_both_baselines_and_fits_a_terminal(here: Path) -> None:
         common | {"version": "v0_raw"} | FIGURES | {"principal_axis_68_deg": None},
         common | {"version": "v1"},
     ]
-    write_json(here / "results/registry.json", {"format_version": 1, "versions": rows})
+    write_json(here / "results/registry.json", {"format_version": FORMAT_VERSION, "versions": rows})
     lines = CliRunner().invoke(registry.command).output.splitlines()
     assert max(map(len, lines)) <= 110
     table = [line for line in lines if line.startswith("electron_direction/")]
@@ -52,7 +53,7 @@ def test_registry_shows_both_baselines_and_fits_a_terminal(here: Path) -> None:
 
 
 def test_registry_that_is_none_is_one_line(here: Path) -> None:
-    write_json(here / "results/registry.json", {"format_version": 1})
+    write_json(here / "results/registry.json", {"format_version": FORMAT_VERSION})
     result = CliRunner().invoke(registry.command)
     assert "registry.json: not a registry" in str(result.exception)
 

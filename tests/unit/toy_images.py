@@ -53,6 +53,7 @@ def _truth(n: int, rng: np.random.Generator, directions: np.ndarray) -> dict:
         "format_version": np.array(contracts.FORMAT_VERSION, np.uint16),
         "orientation": np.array("canonical"),
         "detector": np.array("fdhd_1x2x2"),
+        "sources": np.array("{}"),
         "event_uid": (np.uint64(1) << np.uint64(44)) + events.astype(np.uint64),
         "run": np.ones(n, np.uint32),
         "subrun": np.zeros(n, np.uint32),
@@ -67,6 +68,11 @@ def _truth(n: int, rng: np.random.Generator, directions: np.ndarray) -> dict:
         "face": np.ones(n, np.int8),
         "neutrino_direction": directions.astype(np.float32),
         "neutrino_energy_mev": rng.uniform(5, 60, n).astype(np.float32),
+        "fingerprint": 1 + events.astype(np.uint64),
+        "background_uid": np.zeros(n, np.uint64),
+        "background_fingerprint": np.zeros(n, np.uint64),
+        "link_margin": np.full(n, np.nan, np.float32),
+        "signal_fraction": np.ones(n, np.float32),
     }
 
 

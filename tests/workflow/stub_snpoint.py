@@ -33,7 +33,7 @@ def run(stage: str, settings: Any, **given: Any) -> None:
         raise NumericError("the loss became NaN in epoch 3")
     digest = hashlib.sha256(settings.canonical().encode())
     options = {option.name: option.kind for option in COMMANDS[stage].options}
-    for name in (name for name, kind in options.items() if kind in ("input", "inputs")):
+    for name in (name for name, kind in options.items() if kind in ("input", "inputs") and name in given):
         for path in given[name] if options[name] == "inputs" else [given[name]]:
             digest.update(Path(path).read_bytes())
     for name in (name for name, kind in options.items() if kind == "output" and name in given):

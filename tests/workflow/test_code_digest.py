@@ -26,7 +26,7 @@ GOLDEN = Path(__file__).parents[1] / "golden/code_digests.json"
 COMMAND = "SNPOINT_ACKNOWLEDGE=1 pytest -q tests/workflow/test_code_digest.py"
 TRACKED_OTHERWISE = {
     "snpoint",
-    *(f"snpoint.{name}" for name in ("config", "documents", "errors", "paths", "provenance", "settings")),
+    *(f"snpoint.{name}" for name in ("config", "documents", "errors", "paths", "provenance", "section", "settings")),
     *(f"snpoint.{name}" for name in ("validation", "yamlfile")),
 }
 """What hands over settings and paths (their values are what Snakemake tracks), and what keeps the records."""

@@ -97,6 +97,7 @@ def test_rule_files_import_only_what_is_light() -> None:
         "os",
         "sys",
         "time",
+        "functools import cache",
         "snakemake.utils import min_version",
         "snpoint import config as config_files",
         "snpoint import lock",

@@ -58,7 +58,7 @@ def test_what_was_removed_to_save_space_is_not_made_again(workplace: Workplace) 
     assert "not needed" in item["why"]
     workplace.append("samples/sim_es.yaml", "match: {truth: none}\n")
     matches = {"match sim_es/0000", "match sim_es/0001"}
-    needed = {"simulate sim_es/0000", "cluster sim_es/0000", "cluster sim_es/0001"}
+    needed = {"simulate sim_es/0000", "cluster sim_es/0000", "cluster sim_es/0001", "calibrate sim_es"}
     assert workplace.agreed() == matches | needed | FROM_CLUSTER
 
 

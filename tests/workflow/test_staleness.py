@@ -94,7 +94,7 @@ def test_where_and_with_what_and_words_rerun_nothing(workplace: Workplace) -> No
         pytest.param(
             "samples/sim_es.yaml",
             "status: active\n",
-            "status: active\ncluster: {tick_gap: 4}\n",
+            "status: active\ncluster: {tick_limit: 4}\n",
             {"cluster sim_es/0000", "cluster sim_es/0001"} | FROM_CLUSTER,
             id="clusters of one sample",
         ),

@@ -90,7 +90,7 @@ def name_of(rule: str, output: str) -> str:
         return f"{rule} {words[1]}/{words[3]}"
     if rule == "image":
         return f"image {words[1]}/{words[3].removeprefix('shard_')}"
-    if rule in ("dataset", "point"):
+    if rule in ("dataset", "point", "calibrate"):
         return f"{rule} {words[1]}"
     if rule == "predict":
         return f"predict {words[0]}/{words[1]}/{words[3]}"

@@ -2,9 +2,10 @@
 
 
 rule cluster:
-    """Cluster the TPs of one chunk, find main clusters and link the planes."""
+    """Cluster the TPs of one chunk, link the planes and find the main clusters."""
     input:
         tps=paths.chunk("match"),
+        calibration=sample_calibration,
     output:
         clusters=paths.chunk("cluster"),
     log:
@@ -15,4 +16,5 @@ rule cluster:
     params:
         settings=settings("cluster"),
     shell:
-        "snpoint cluster --settings {params.settings:q} --tps {input.tps:q} --clusters {output.clusters:q} --log {log:q}"
+        "snpoint cluster {input.tps:q} --calibration={input.calibration:q} --settings {params.settings:q}"
+        " -o {output.clusters:q} --log {log:q}"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import cache
 
 from snpoint import config as config_files
 from snpoint import jobrequests, paths, preflight, recovery, submissions
@@ -58,24 +59,59 @@ def job_resources(stage):
 
 def tpstream_files(wildcards):
     """TPStream files of one chunk."""
+    warn_of_stand_in(wildcards.sample)
     return config_files.tpstream_files(wildcards.sample, wildcards.chunk)
+
+
+def background_files(wildcards):
+    """TPStream files of the background that is laid over one chunk."""
+    return config_files.background_files(wildcards.sample, wildcards.chunk)
+
+
+@cache
+def warn_of_stand_in(sample):
+    """Say once, where nobody can miss it, that a simulated sample takes the place of a production."""
+    if text := config_files.stand_in_notice(sample):
+        logger.warning(text)
+
+
+def sample_tps(wildcards):
+    """The matched TPs that the calibration of a sample is measured on."""
+    return [
+        paths.chunk("match", wildcards.sample, chunk)
+        for chunk in config_files.calibration_chunks(wildcards.sample)
+    ]
+
+
+def sample_calibration(wildcards):
+    """The calibration that a sample's clusters use, if they use a measured one."""
+    return config_files.calibration(wildcards.sample)
+
+
+def dataset_calibration(wildcards):
+    """The calibration that a dataset's images use, if they use a measured one."""
+    return config_files.calibration(wildcards.sample, wildcards.dataset)
 
 
 def dataset_shards(wildcards):
     """One shard for each chunk of each sample of a dataset."""
     return [
         paths.shard(wildcards.dataset, sample, chunk)
-        for sample in config_files.load_dataset(wildcards.dataset).samples
-        for chunk in config_files.chunk_names(sample)
+        for sample, chunk in config_files.dataset_chunks(wildcards.dataset)
     ]
 
 
 def version_split(wildcards):
     """The split a version is trained on."""
-    return paths.dataset_file(
+    return config_files.dataset_file(
         "split.npz",
         config_files.load_version(wildcards.task, wildcards.version).dataset,
     )
+
+
+def predicted_split(wildcards):
+    """The split that a version is applied to."""
+    return config_files.dataset_file("split.npz", wildcards.dataset)
 
 
 def pointing_predictions(wildcards):

@@ -5,6 +5,7 @@ rule image:
     """Turn the main clusters of one chunk into sparse images in the dataset's frame."""
     input:
         clusters=paths.chunk("cluster"),
+        calibration=dataset_calibration,
     output:
         shard=paths.shard(),
     log:
@@ -15,4 +16,5 @@ rule image:
     params:
         settings=settings("image"),
     shell:
-        "snpoint image --settings {params.settings:q} --clusters {input.clusters:q} --shard {output.shard:q} --log {log:q}"
+        "snpoint image {input.clusters:q} --calibration={input.calibration:q} --settings {params.settings:q}"
+        " -o {output.shard:q} --log {log:q}"

@@ -2,9 +2,10 @@
 
 
 rule match:
-    """Attach MC truth to the trigger primitives of one chunk."""
+    """Attach MC truth to the trigger primitives of one chunk, and lay background events over it."""
     input:
         tpstream=tpstream_files,
+        background=background_files,
     output:
         tps=paths.chunk("match"),
     log:
@@ -15,4 +16,5 @@ rule match:
     params:
         settings=settings("match"),
     shell:
-        "snpoint match {input.tpstream:q} --settings {params.settings:q} --tps {output.tps:q} --log {log:q}"
+        "snpoint match {input.tpstream:q} --background {input.background:q} --settings {params.settings:q}"
+        " -o {output.tps:q} --log {log:q}"

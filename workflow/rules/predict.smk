@@ -4,7 +4,7 @@
 rule predict:
     """Apply one version to a dataset, with or without truth."""
     input:
-        dataset=paths.dataset_file("split.npz"),
+        dataset=predicted_split,
         model=paths.version_file("train", "model.keras"),
         training=paths.version_file("train", "training.json"),
     output:

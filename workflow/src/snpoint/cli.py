@@ -30,6 +30,11 @@ TOOLS = {
     "doctor": "Check this machine and folder before the first submission.",
     "smoke": "Check, inside a job, that a job can do its work.",
     "compare": "Compare two versions on their common test events (paired bootstrap).",
+    "freeze": "Freeze the list of a sample's input files, with checksums, in a manifest.",
+    "show": "Draw one event of a file: three planes, clusters, true direction.",
+    "fingerprint": "Print the fingerprints of a file's clusters.",
+    "import": "Turn dense NPZ files of the predecessor into a dataset.",
+    "export": "Write a dataset as dense NPZ files, or clusters as ROOT trees, in the predecessor's layout.",
 }
 
 
@@ -45,7 +50,8 @@ class LazyGroup(click.Group):
         if cmd_name in COMMANDS:
             return _stage_command(cmd_name, COMMANDS[cmd_name])
         if cmd_name in TOOLS:
-            command = importlib.import_module(f"snpoint.tools.{cmd_name}").command
+            module = "import_" if cmd_name == "import" else cmd_name  # a keyword cannot name a module
+            command = importlib.import_module(f"snpoint.tools.{module}").command
             assert isinstance(command, click.Command)  # noqa: S101 -- for the type checker
             return command
         return None
@@ -68,6 +74,26 @@ def cli() -> None:
     """
 
 
+class StageCommand(click.Command):
+    """Options that take files take all that follow, up to the next option: ``--background A B``."""
+
+    def __init__(self, *args: Any, lists: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lists = lists
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option in front of each of its files, as click wants it; none at all is legal."""
+        spread: list[str] = []
+        current = None
+        for arg in args:
+            if arg.startswith("-"):
+                current = arg if arg in self.lists else None
+                if current:
+                    continue
+            spread += [current, arg] if current else [arg]
+        return super().parse_args(ctx, spread)
+
+
 def _stage_command(stage: str, command: Command) -> click.Command:
     parameters = [_parameter(option) for option in command.options]
     parameters += [
@@ -77,15 +103,29 @@ def _stage_command(stage: str, command: Command) -> click.Command:
         click.Option(["--set"], help="Put one value on top, e.g. --set seed=2.", metavar="KEY=VALUE", multiple=True),
         click.Option(["--log"], help="Also write the log to this file.", type=click.Path(path_type=Path)),
     ]
-    return click.Command(stage, params=parameters, callback=_callback(stage, command), help=command.help)
+    lists = tuple(option.flag for option in command.options if option.kind == "inputs" and not option.positional)
+    return StageCommand(stage, params=parameters, callback=_callback(stage, command), help=command.help, lists=lists)
 
 
 def _parameter(option: Option) -> click.Parameter:
+    many = option.kind == "inputs"
     kinds: dict[str, Any] = {"text": str, "number": int}
-    kind = kinds.get(option.kind, click.Path(path_type=Path))
-    if option.kind == "inputs":
-        return click.Argument([option.name], type=kind, required=True, nargs=-1, metavar=f"{option.name.upper()}...")
-    return click.Option([option.flag, option.name], type=kind, required=option.required, help=option.help)
+    kind = kinds.get(option.kind, _FILE)
+    if option.positional:
+        name = option.name.upper() + ("..." if many else "")
+        return click.Argument([option.name], type=kind, required=True, nargs=-1 if many else 1, metavar=name)
+    flags = [*([option.short] if option.short else []), option.flag, option.name]
+    return click.Option(flags, type=kind, required=option.required, help=option.help, multiple=many)
+
+
+class _File(click.Path):
+    """A path; an empty one, as a rule writes it for a file that it does without, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(value, param, ctx) if value != "" else None
+
+
+_FILE = _File(path_type=Path)
 
 
 def _callback(stage: str, command: Command) -> Callable[..., None]:

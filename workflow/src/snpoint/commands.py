@@ -5,7 +5,7 @@ Kept apart from the stages so that ``--help`` needs no numpy; a test holds this 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -17,6 +17,8 @@ class Option:
     help: str
     kind: Literal["input", "inputs", "output", "text", "number"] = "input"
     required: bool = True
+    positional: bool = False
+    short: str | None = None
 
     @property
     def flag(self) -> str:
@@ -32,6 +34,7 @@ class Command:
     options: tuple[Option, ...]
 
 
+_CALIBRATION = Option("calibration", "calibration.json, for adc_per_mev `calibrated`", required=False)
 _DATASET = Option("dataset", "split.npz of the dataset; its shards are found beside it")
 _MODEL = Option("model", "trained network (.keras)")
 _TRAINING = Option("training", "training.json that belongs to the network")
@@ -47,24 +50,41 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "match": Command(
-        "Attach MC truth to trigger primitives.",
+        "Attach MC truth to trigger primitives; lay background events over them.",
         (
-            Option("tpstream", "TPStream files (.root)", "inputs"),
-            Option("tps", "TPs with truth to write (.parquet)", "output"),
+            Option("tpstream", "TPStream files (.root)", "inputs", positional=True),
+            Option("background", "TPStream files of background events, to lay over (.root)", "inputs", required=False),
+            Option("tps", "TPs with truth to write (.parquet)", "output", short="-o"),
+        ),
+    ),
+    "calibrate": Command(
+        "Measure ADC per MeV and per electron on TPs with truth.",
+        (
+            Option("tps", "TPs with truth (.parquet)", "inputs", positional=True),
+            Option("calibration", "figures to write (.json); plots go beside them", "output"),
+            Option("report", "report to write (.pdf)", "output"),
         ),
     ),
     "cluster": Command(
-        "Cluster TPs per event, plane and APA; find main clusters; link the planes.",
-        (Option("tps", "TPs with truth (.parquet)"), Option("clusters", "clustered TPs to write (.parquet)", "output")),
+        "Cluster TPs per event, plane and APA; link the planes; find main clusters.",
+        (
+            Option("tps", "TPs with truth (.parquet)", positional=True),
+            _CALIBRATION,
+            Option("clusters", "clustered TPs to write (.parquet)", "output", short="-o"),
+        ),
     ),
     "image": Command(
-        "Turn main clusters into sparse images in one frame.",
-        (Option("clusters", "clustered TPs (.parquet)"), Option("shard", "sparse images to write (.npz)", "output")),
+        "Turn clusters into sparse images in one frame.",
+        (
+            Option("clusters", "clustered TPs (.parquet)", positional=True),
+            _CALIBRATION,
+            Option("shard", "sparse images to write (.npz)", "output", short="-o"),
+        ),
     ),
     "dataset": Command(
         "Select and split images by event; describe them on a card.",
         (
-            Option("shards", "sparse images (.npz)", "inputs"),
+            Option("shards", "sparse images (.npz)", "inputs", positional=True),
             Option("split", "split to write (.npz)", "output"),
             Option("card", "card to write (.json)", "output"),
             Option("page", "card to write for people (.html)", "output"),
@@ -82,10 +102,9 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(
         "Predict val, calib and test; measure on test.",
         (
-            _DATASET,
-            _MODEL,
-            _TRAINING,
-            Option("history", "history.csv that belongs to the network"),
+            *(replace(option, required=False) for option in (_DATASET, _MODEL, _TRAINING)),
+            Option("history", "history.csv that belongs to the network", required=False),
+            Option("imported", "val_predictions.npz of the predecessor, instead of a network", required=False),
             _PREDICTIONS_OUT,
             Option("metrics", "metrics to write (.json); plots go beside them", "output"),
             Option("report", "report to write (.pdf)", "output"),

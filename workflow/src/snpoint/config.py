@@ -8,19 +8,17 @@ unknown key anywhere in the chain is an error that names the file, the key and t
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from snpoint import paths, settings, yamlfile
+from snpoint import inputs, paths, settings, yamlfile
 from snpoint.documents import Dataset, Described, Pointing, Sample, Version
-from snpoint.errors import ConfigError, InputMissingError, UsageError, shown
+from snpoint.errors import ConfigError, UsageError, shown
 from snpoint.inheritance import config_file, merged, put
-from snpoint.settings import Section
+from snpoint.section import Section
 from snpoint.validation import nearest, validated
 
 TASKS = ("electron_direction",)
@@ -31,7 +29,7 @@ FOLDERS: dict[str, type[Described]] = {
     **dict.fromkeys(TASKS, Version),
 }
 STAGE_FOLDERS = {
-    **dict.fromkeys(paths.SAMPLE_STAGES, "samples"),
+    **dict.fromkeys((*paths.SAMPLE_STAGES, "calibrate"), "samples"),
     **dict.fromkeys(("image", "dataset"), "datasets"),
     **dict.fromkeys((*paths.VERSION_OUTPUTS, "predict"), "electron_direction"),
     "point": "pointing",
@@ -105,7 +103,9 @@ def load_pointing(name: str) -> Pointing:
 def stage_settings(stage: str, target: Mapping[str, str]) -> Section:
     """Settings of one stage for the sample, dataset, version or pointing named in ``target`` (Snakemake wildcards)."""
     owner: Described
-    if stage in paths.SAMPLE_STAGES:
+    if stage == "match":
+        return match_settings(**target)
+    if stage in (*paths.SAMPLE_STAGES, "calibrate"):
         owner = load_sample(target["sample"])
     elif stage in ("image", "dataset"):
         owner = load_dataset(target["dataset"])
@@ -118,6 +118,16 @@ def stage_settings(stage: str, target: Mapping[str, str]) -> Section:
     section = getattr(owner, stage)
     assert isinstance(section, Section)  # noqa: S101 -- for the type checker
     return section
+
+
+def match_settings(sample: str, chunk: str) -> settings.MatchSettings:
+    """Settings of one chunk: with the checksums of its own files; what is simulated is marked as such."""
+    content = load_sample(sample)
+    changes: dict[str, Any] = {"sha256": dict(inputs.checksums(sample, content, chunk))}
+    if inputs.is_simulated(content) and content.match.production is None:
+        kind = inputs.STAND_IN if inputs.is_stand_in(content) else content.source
+        changes["production"] = f"{kind}:{sample}"
+    return content.match.model_copy(update=changes)
 
 
 def report_settings(page: str) -> settings.ReportSettings:
@@ -178,7 +188,7 @@ def report_inputs(page: str) -> list[str]:
 
 def report_files(shown_here: settings.ReportSettings, page: str) -> list[str]:
     """The results behind the names that a report page shows."""
-    files = [paths.dataset_file("card.json", dataset) for dataset in shown_here.datasets]
+    files = [dataset_file("card.json", dataset) for dataset in shown_here.datasets]
     for key in shown_here.versions:
         task, version = key.split("/", 1)
         files += [
@@ -219,51 +229,56 @@ def parse_settings(stage: str, text: str | None, changes: Iterable[str], where: 
 
 def chunk_names(sample: str) -> list[str]:
     """Names of all chunks of a sample."""
-    content = load_sample(sample)
-    if content.source == "simulated":
-        count = content.chunks or 0
-    else:
-        count = math.ceil(len(sample_files(sample)) / content.files_per_job)
-    return [paths.chunk_name(index) for index in range(count)]
+    return [paths.chunk_name(index) for index in range(inputs.n_chunks(sample, load_sample(sample)))]
+
+
+def dataset_chunks(dataset: str) -> list[tuple[str, str]]:
+    """The (sample, chunk) pairs that a dataset is made of."""
+    content = load_dataset(dataset)
+    return [(sample, chunk) for sample in content.samples for chunk in chunk_names(sample)[: content.max_chunks]]
+
+
+def calibration_chunks(sample: str) -> list[str]:
+    """Chunks that the calibration of a sample is measured on."""
+    return chunk_names(sample)[: load_sample(sample).calibration_chunks]
+
+
+def dataset_file(name: str, dataset: str) -> str:
+    """A file of a dataset (``split.npz``, ``card.json``, ``card.html``), made by the pipeline or imported."""
+    if load_dataset(dataset).imported:
+        return f"{paths.imported_folder(dataset)}/dataset/{name}"
+    return paths.dataset_file(name, dataset)
+
+
+def is_simulated(sample: str) -> bool:
+    """Whether the pipeline makes the files of a sample itself, as a stand-in or by intention."""
+    return inputs.is_simulated(load_sample(sample))
+
+
+def stand_in_notice(sample: str) -> str | None:
+    """What to say about a sample that stands in for a production, else None."""
+    return inputs.stand_in_notice(sample, load_sample(sample))
 
 
 def tpstream_files(sample: str, chunk: str) -> list[str]:
-    """TPStream files of one chunk: the simulated one, or the next ``files_per_job`` files of the sample."""
+    """TPStream files of one chunk of a sample."""
+    return inputs.chunk_files(sample, load_sample(sample), chunk)
+
+
+def background_files(sample: str, chunk: str) -> list[str]:
+    """TPStream files of the background that is laid over one chunk of a sample."""
     content = load_sample(sample)
-    if content.source == "simulated":
-        return [paths.chunk("simulate", sample, chunk)]
-    files, first = sample_files(sample), int(chunk) * content.files_per_job
-    if first >= len(files):
-        raise InputMissingError(f"{config_file('samples', sample)}: has no chunk {chunk}; it has {len(files)} files")
-    return files[first : first + content.files_per_job]
+    if content.background is None:
+        return []
+    return inputs.background_files(sample, content, load_sample(content.background.sample), chunk)
 
 
-def data_folder() -> Path:
-    """Where real input lies: ``$SNPOINT_DATA``, else ``./data``."""
-    return Path(os.environ.get("SNPOINT_DATA") or "data")
-
-
-@cache
-def sample_files(sample: str) -> list[str]:
-    """All files of a sample of real files, in the order of the patterns and sorted within each.
-
-    Raises
-    ------
-    InputMissingError
-        A pattern matches nothing.
-    """
-    found: list[str] = []
-    for pattern in load_sample(sample).files:
-        folder = Path(pattern).parent if Path(pattern).is_absolute() else data_folder()
-        name = Path(pattern).name if Path(pattern).is_absolute() else pattern
-        matches = sorted(str(path) for path in folder.glob(name))
-        if not matches:
-            raise InputMissingError(
-                f"{config_file('samples', sample)}: files: '{pattern}' matches nothing in {folder.absolute()}; "
-                "set SNPOINT_DATA to the folder that holds it (README, 'Real data')"
-            )
-        found += matches
-    return found
+def calibration(sample: str, dataset: str | None = None) -> list[str]:
+    """The calibration that clusters or images of a sample need; none if their settings name numbers."""
+    section = load_dataset(dataset).image if dataset else load_sample(sample).cluster
+    if section.adc_per_mev != "calibrated":
+        return []
+    return [paths.calibrate_file("calibration.json", load_sample(sample).calibration or sample)]
 
 
 @cache

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from snpoint import paths, settings
-from snpoint.settings import Count, Name, NonNegative, Positive, Section
+from snpoint.section import Count, Name, Natural, NonNegative, Positive, Section
 from snpoint.site import CHARGED
 
 Status = Literal["draft", "active", "archived"]
@@ -54,15 +54,38 @@ class Described(Section):
     lesson: str | None = Field(default=None, description="what was learnt")
 
 
+class Background(Section):
+    """Background events to lay over the events of a sample: the next files of a pool for each of its chunks."""
+
+    sample: Name = Field(description="the pool: a sample of background files")
+    files_per_chunk: Count = Field(description="files of the pool for one chunk")
+    part: Natural = Field(description="this sample takes part `part` (from 0) of `of` of the pool")
+    of: Count = Field(description="samples that share the pool, so that none takes what another has")
+
+    @model_validator(mode="after")
+    def _part_of_the_pool(self) -> Background:
+        if self.part >= self.of:
+            raise PydanticCustomError("key", "must be below `of` (parts count from 0)", {"key": "part"})
+        return self
+
+
 class Sample(Described):
     """A list of TPStream files, real or simulated, and how they become clusters."""
 
     source: Literal["simulated", "files"]
-    chunks: Count | None = Field(description="chunks of a simulated sample")
-    files: list[str] = Field(description="file names or patterns below $SNPOINT_DATA (or ./data), or absolute")
+    folder: Literal["data", "production"] = Field(
+        description="where relative file names lie: $SNPOINT_DATA (or ./data), or $SNPOINT_PRODUCTION; without the "
+        "latter a simulated stand-in takes the place of the files"
+    )
+    chunks: Count | None = Field(description="chunks of a simulated sample, or of a production's stand-in")
+    files: list[str] = Field(description="file names or patterns, below the folder or absolute")
     files_per_job: Count
+    background: Background | None = Field(description="background events to lay over the events; null: none")
+    calibration: Name | None = Field(description="sample whose calibration `calibrated` means; null: this one")
+    calibration_chunks: Count = Field(description="chunks, from the first, that its own calibration is measured on")
     simulate: settings.SimulateSettings
     match: settings.MatchSettings
+    calibrate: settings.CalibrateSettings
     cluster: settings.ClusterSettings
     job: Job
 
@@ -70,10 +93,19 @@ class Sample(Described):
 class Dataset(Described):
     """Samples, image recipe, selection and split."""
 
-    samples: Annotated[list[Name], Field(min_length=1)]
+    samples: list[Name] = Field(description="what it is made of; empty for an imported one")
+    imported: bool = Field(description="true: `snpoint import` wrote it to results/imported/<name>")
+    max_chunks: Count | None = Field(description="chunks taken of each sample; null: all")
     image: settings.ImageSettings
     dataset: settings.DatasetSettings
     job: Job
+
+    @model_validator(mode="after")
+    def _made_of_something(self) -> Dataset:
+        if self.imported == bool(self.samples):
+            needed = "must be empty, the dataset is imported" if self.imported else "name at least one sample"
+            raise PydanticCustomError("key", needed, {"key": "samples"})  # type: ignore[arg-type]
+        return self
 
 
 class Version(Described):

@@ -48,7 +48,7 @@ def resource_names(stage: str) -> tuple[str, ...]:
 
 def stage_job(stage: str, target: Mapping[str, str]) -> Job:
     """The job request behind a stage of a sample, dataset, version or pointing."""
-    if stage in paths.SAMPLE_STAGES:
+    if stage in (*paths.SAMPLE_STAGES, "calibrate"):
         return config.load_sample(target["sample"]).job
     if stage in ("image", "dataset"):
         return config.load_dataset(target["dataset"]).job

@@ -28,6 +28,7 @@ VERSION_OUTPUTS = {
     "likelihood": ("likelihood.npz", "validation.json"),
     "interpret": ("attributions.npz", "interpretation.json", "report.pdf"),
 }
+CALIBRATE_OUTPUTS = ("calibration.json", "report.pdf")
 DATASET_OUTPUTS = ("split.npz", "card.json", "card.html")
 POINT_OUTPUTS = ("sky.fits", "pointing.json", "skymap.png")
 
@@ -48,9 +49,24 @@ def chunk(stage: str, sample: str = "{sample}", chunk: str = "{chunk}") -> str:
     return f"{sample_folder(sample)}/{stage}/{chunk}.{suffix}"
 
 
+def calibrate_file(name: str, sample: str = "{sample}") -> str:
+    """A file of the ``calibrate`` stage."""
+    return f"{sample_folder(sample)}/calibrate/{name}"
+
+
+def manifest(sample: str) -> Path:
+    """The frozen list of a sample's input files."""
+    return CONFIGS / "manifests" / f"{sample}.csv"
+
+
 def dataset_folder(dataset: str = "{dataset}") -> str:
     """Folder of a dataset."""
     return f"results/datasets/{dataset}"
+
+
+def imported_folder(dataset: str) -> str:
+    """Folder of a dataset that `snpoint import` wrote: made by hand, so no rule may make it again."""
+    return f"results/imported/{dataset}"
 
 
 def shard(dataset: str = "{dataset}", sample: str = "{sample}", chunk: str = "{chunk}") -> str:

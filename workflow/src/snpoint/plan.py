@@ -95,6 +95,8 @@ class _Builder:
                 self.point(name)
             case ["datasets", name, *_]:
                 self.dataset(name)
+            case ["samples", name, "calibrate", *_]:
+                self.calibrate(name)
             case ["samples", name, *_]:
                 for chunk in config.chunk_names(name):
                     self.chunk("cluster", name, chunk)
@@ -137,7 +139,7 @@ class _Builder:
     def predict(self, task: str, version: str, dataset: str) -> None:
         self.dataset(dataset)
         self.version("train", task, version)
-        inputs = [paths.dataset_file("split.npz", dataset), *_network(task, version)]
+        inputs = [config.dataset_file("split.npz", dataset), *_network(task, version)]
         target = {"task": task, "version": version, "dataset": dataset}
         outputs = [paths.predictions(dataset, task, version)]
         self._add("predict", f"{task}/{version}/{dataset}", f"{task}/{version}", target, inputs, outputs)
@@ -146,7 +148,7 @@ class _Builder:
         key = f"{task}/{version}"
         if (stage, key) in self.nodes:
             return
-        split = paths.dataset_file("split.npz", config.load_version(task, version).dataset)
+        split = config.dataset_file("split.npz", config.load_version(task, version).dataset)
         if stage == "train":
             self.dataset(config.load_version(task, version).dataset)
             inputs = [split]
@@ -162,17 +164,16 @@ class _Builder:
         self._add(stage, key, key, {"task": task, "version": version}, inputs, outputs)
 
     def dataset(self, dataset: str) -> None:
-        if ("dataset", dataset) in self.nodes:
+        if ("dataset", dataset) in self.nodes or config.load_dataset(dataset).imported:
             return
         owner = f"datasets/{dataset}"
         shards = []
-        for sample in config.load_dataset(dataset).samples:
-            for chunk in config.chunk_names(sample):
-                self.chunk("cluster", sample, chunk)
-                shards.append(paths.shard(dataset, sample, chunk))
-                inputs = [paths.chunk("cluster", sample, chunk)]
-                key = f"{dataset}/{sample}_{chunk}"
-                self._add("image", key, owner, {"dataset": dataset}, inputs, shards[-1:])
+        for sample, chunk in config.dataset_chunks(dataset):
+            self.chunk("cluster", sample, chunk)
+            shards.append(paths.shard(dataset, sample, chunk))
+            inputs = [paths.chunk("cluster", sample, chunk), *self.calibration(sample, dataset)]
+            key = f"{dataset}/{sample}_{chunk}"
+            self._add("image", key, owner, {"dataset": dataset}, inputs, shards[-1:])
         outputs = [paths.dataset_file(file, dataset) for file in paths.DATASET_OUTPUTS]
         self._add("dataset", dataset, owner, {"dataset": dataset}, shards, outputs)
 
@@ -182,13 +183,37 @@ class _Builder:
         inputs: list[str] = []
         if stage == "cluster":
             self.chunk("match", sample, chunk)
-            inputs = [paths.chunk("match", sample, chunk)]
+            inputs = [paths.chunk("match", sample, chunk), *self.calibration(sample)]
         elif stage == "match":
-            if config.load_sample(sample).source == "simulated":
-                self.chunk("simulate", sample, chunk)
-            inputs = config.tpstream_files(sample, chunk)
+            inputs = config.tpstream_files(sample, chunk) + config.background_files(sample, chunk)
+            for file in inputs:
+                self.simulated(file)
+        target = {"sample": sample} | ({"chunk": chunk} if stage == "match" else {})
         outputs = [paths.chunk(stage, sample, chunk)]
-        self._add(stage, f"{sample}/{chunk}", f"samples/{sample}", {"sample": sample}, inputs, outputs)
+        self._add(stage, f"{sample}/{chunk}", f"samples/{sample}", target, inputs, outputs)
+
+    def simulated(self, file: str) -> None:
+        """The job behind a TPStream file, if the pipeline makes it."""
+        match file.split("/"):
+            case ["results", "samples", sample, "simulate", name]:
+                self.chunk("simulate", sample, name.removesuffix(".root"))
+
+    def calibration(self, sample: str, dataset: str | None = None) -> list[str]:
+        """The calibration that a stage needs, with the jobs behind it."""
+        found = config.calibration(sample, dataset)
+        for file in found:
+            self.calibrate(file.split("/")[2])
+        return found
+
+    def calibrate(self, sample: str) -> None:
+        if ("calibrate", sample) in self.nodes:
+            return
+        chunks = config.calibration_chunks(sample)
+        for chunk in chunks:
+            self.chunk("match", sample, chunk)
+        inputs = [paths.chunk("match", sample, chunk) for chunk in chunks]
+        outputs = [paths.calibrate_file(name, sample) for name in paths.CALIBRATE_OUTPUTS]
+        self._add("calibrate", sample, f"samples/{sample}", {"sample": sample}, inputs, outputs)
 
     def _add(
         self, stage: str, key: str, owner: str, target: dict[str, str], inputs: Iterable[str], outputs: Iterable[str]

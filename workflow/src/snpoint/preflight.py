@@ -9,7 +9,7 @@ import yaml
 
 from snpoint import config, paths
 from snpoint.atomic import write_text
-from snpoint.documents import Dataset, Described, Pointing, Version
+from snpoint.documents import Dataset, Described, Pointing, Sample, Version
 from snpoint.errors import ConfigError
 from snpoint.inheritance import config_file
 
@@ -43,7 +43,10 @@ def references(content: Described, where: str) -> list[tuple[str, str, str]]:
         One of them does not exist.
     """
     needed: list[tuple[str, str, str]] = []
-    if isinstance(content, Dataset):
+    if isinstance(content, Sample):
+        needed = [("calibration", "samples", content.calibration)] if content.calibration else []
+        needed += [("background.sample", "samples", content.background.sample)] if content.background else []
+    elif isinstance(content, Dataset):
         needed = [("samples", "samples", name) for name in content.samples]
     elif isinstance(content, Version):
         needed = [("dataset", "datasets", content.dataset)]

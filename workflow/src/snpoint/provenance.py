@@ -28,7 +28,7 @@ from typing import Any
 from snpoint import __version__
 from snpoint.atomic import write_json
 from snpoint.errors import DataError, InputMissingError, SnpointError
-from snpoint.settings import Section
+from snpoint.section import Section
 
 FORMAT_VERSION = 1
 PACKAGES = (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from snpoint import config, memory, paths, plan, staleness
 from snpoint.plan import Node
-from snpoint.settings import Section
+from snpoint.section import Section
 from snpoint.staleness import State
 
 SECOND = 1_000_000_000

@@ -9,24 +9,25 @@ in the ``_base.yaml`` of each configuration folder, where a reader sees all of t
 
 from __future__ import annotations
 
-import json
-from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-def _growing(edges: list[float]) -> list[float]:
-    if any(low >= high for low, high in pairwise(edges)):
-        raise ValueError("bin edges must grow")
-    return edges
+from snpoint.section import (
+    NUMBERS,
+    WORD,
+    Count,
+    Edges,
+    Fraction,
+    Name,
+    Natural,
+    NonNegative,
+    PerPlane,
+    Positive,
+    Section,
+    Seed,
+    numbers_or_word,
+)
 
 
 def _power_of_two(number: int) -> int:
@@ -35,34 +36,11 @@ def _power_of_two(number: int) -> int:
     return number
 
 
-Edges = Annotated[list[NonNegative], Field(min_length=2), AfterValidator(_growing)]
-
-
-class Section(BaseModel):
-    """A group of settings: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    def canonical(self) -> str:
-        """The one string of these settings: JSON with sorted keys, equal for equal settings."""
-        return self.canonical_json(self.model_dump(mode="json"))
-
-    @staticmethod
-    def canonical_json(values: object) -> str:
-        """The same for settings that were read back from a record."""
-        return json.dumps(values, sort_keys=True, separators=(", ", ": "))
-
-
-class PerPlane(Section):
-    """One number for each wire plane."""
-
-    U: float
-    V: float
-    X: float
-
-    def as_tuple(self) -> tuple[float, float, float]:
-        """The values in plane order U, V, X (plane numbers 0, 1, 2)."""
-        return self.U, self.V, self.X
+AdcPerMev = Annotated[
+    Annotated[PerPlane, Tag(NUMBERS)] | Annotated[Literal["predecessor", "calibrated"], Tag(WORD)],
+    Discriminator(numbers_or_word),
+    Field(description="of planes U, V, X; `predecessor`: 900, 900, 3600; `calibrated`: as measured on a sample"),
+]
 
 
 class Spectrum(Section):
@@ -101,42 +79,94 @@ class SimulateSettings(Section):
     noise: Noise
 
 
-class MatchSettings(Section):
-    """``match``: TPStream ROOT -> TPs with truth."""
+class SimideMatching(Section):
+    """Whose deposits a TP holds: those on its channel in [start - before, end + after], plane offsets subtracted."""
 
-    code: Literal[1] = 1
+    before_ticks: NonNegative
+    after_ticks: NonNegative
+    offset_ticks: PerPlane = Field(description="how much later than its deposits a TP comes [ticks]")
+    min_fraction: Fraction = Field(description="least share of a TP's charge that its track must have made")
+
+
+class Overlay(Section):
+    """Background events laid over the events of a sample, each of them once."""
+
+    seed: Seed
+    noise: Literal["drop", "keep"] = Field(
+        description="`drop`: background TPs without truth are electronics noise, which the events have already"
+    )
+    shortage: Literal["error", "leave"] = Field(
+        description="too few background events: `error`, or `leave` the other events without one"
+    )
+
+
+class MatchSettings(Section):
+    """``match``: TPStream ROOT -> TPs with truth, background laid over."""
+
+    code: Literal[2] = 2
     detector: Name
-    truth: Literal["backtracker", "none"]
+    truth: Literal["backtracker", "simide", "predecessor", "none"]
     interaction: Literal["truth", "ES", "CC"] = Field(description="`truth` reads it from the truth tables")
+    margin_ticks: Natural = Field(description="truth `predecessor`: deposits within margin + 1 ticks of a TP's start")
+    simide: SimideMatching
+    compare: bool = Field(description="count how far the other methods agree with the backtracker (for the card)")
+    production: str | None = Field(description="tag of the files' production; null: by their names")
+    quarantine: bool = Field(description="leave broken files out, and name them on the card, instead of stopping")
+    tps_per_batch: Count = Field(description="TPs in memory at a time (whole events)")
+    overlay: Overlay
     sha256: dict[str, str] = Field(description="input file name -> checksum it must have")
 
 
-class ClusterSettings(Section):
-    """``cluster``: TPs -> clusters per event, plane and APA; main clusters; three-plane links."""
+class CalibrateSettings(Section):
+    """``calibrate``: ADC per MeV and per electron, from TPs with truth."""
 
     code: Literal[1] = 1
     detector: Name
-    algorithm: Literal["connected", "greedy"]
-    tick_gap: Annotated[int, Field(ge=0)] = Field(description="largest gap in time between neighbours [ticks]")
-    channel_gap: Annotated[int, Field(ge=0)] = Field(description="largest distance between neighbours [channels]")
+    seed: Seed
+    min_tot: Count = Field(description="TPs with a smaller ToT stay out [ticks]")
+    min_edep_mev: Positive = Field(description="TPs with less true energy stay out [MeV]")
+    bootstrap_samples: Annotated[int, Field(ge=10)]
+
+
+class Linking(Section):
+    """How clusters of the three planes are told to belong together; a link's score adds up squared pulls."""
+
+    tolerance_ticks: NonNegative = Field(description="gap in time allowed between linked clusters [ticks]")
+    sigma_ticks: Positive = Field(description="spread of the difference in time [ticks]")
+    sigma_y_cm: Positive = Field(description="spread of the difference in height that X+U and X+V imply [cm]")
+    sigma_log_charge: Positive = Field(description="spread of the logarithm of the ratio of energies")
+    missing_plane_cost: Positive = Field(description="what a link without one of the induction planes costs")
+
+
+class ClusterSettings(Section):
+    """``cluster``: TPs -> clusters per event, plane and APA; three-plane links; main clusters."""
+
+    code: Literal[2] = 2
+    detector: Name
+    method: Literal["connected", "greedy"]
+    tick_limit: Natural = Field(description="largest gap in time between neighbors [ticks]")
+    channel_limit: Natural = Field(description="largest distance between neighbors [channels]")
     min_tps: Count
-    tot_cut: Annotated[int, Field(ge=0)] = Field(description="TPs with ToT <= tot_cut are not clustered [ticks]")
+    tot_cut: Natural = Field(description="TPs with ToT <= tot_cut are not clustered [ticks]")
     energy_cut_mev: NonNegative = Field(description="marks clusters above as accepted; drops none [MeV]")
-    adc_per_mev: PerPlane
-    link_tolerance_ticks: NonNegative = Field(description="gap allowed between linked clusters [ticks]")
+    adc_per_mev: AdcPerMev
+    link: Linking
 
 
 class ImageSettings(Section):
     """``image``: clusters -> sparse shards in one frame."""
 
-    code: Literal[1] = 1
+    code: Literal[2] = 2
     detector: Name
+    anchors: Literal["main", "links"] = Field(
+        description="`main`: an image of each event's main cluster; `links`: of every accepted cluster (with its links)"
+    )
     context: Literal["cluster", "window"]
     orientation: Literal["canonical", "predecessor"]
     window_ticks: Annotated[int, Field(ge=8, le=8192)]
     window_channels: Annotated[int, Field(ge=4, le=2048)]
-    tot_cut: Annotated[int, Field(ge=0)] = Field(description="window TPs with ToT <= tot_cut are left out [ticks]")
-    adc_per_mev: PerPlane
+    tot_cut: Natural = Field(description="window TPs with ToT <= tot_cut are left out [ticks]")
+    adc_per_mev: AdcPerMev
 
 
 class Split(Section):
@@ -160,14 +190,29 @@ class Selection(Section):
     require_truth: bool
 
 
+class Mosaic(Section):
+    """Pictures of example images on the card."""
+
+    rows: Count
+    columns: Count
+
+
 class DatasetSettings(Section):
     """``dataset``: shards -> split and card."""
 
-    code: Literal[1] = 1
+    code: Literal[2] = 2
     seed: Seed
     split: Split
     selection: Selection
-    events: Count | None = Field(description="events asked for: more are cut, fewer are shown on the card")
+    images: Count | None = Field(description="images asked for: more are cut; null takes all")
+    allow_fewer: bool = Field(description="finding fewer than asked for is no error")
+    balance: Literal["none", "interaction", "is_main"] = Field(description="take equally many of each class")
+    productions: list[str] = Field(
+        description="production tags (or patterns) that may be mixed; empty: all must be one"
+    )
+    duplicates: Literal["error", "drop"] = Field(description="equal images or backgrounds: refuse, or keep one of them")
+    max_quarantined: Fraction = Field(description="share of the input files that may be broken")
+    mosaic: Mosaic
 
 
 class Architecture(Section):
@@ -186,7 +231,7 @@ class Drawing(Section):
 
     ticks: Annotated[int, Field(ge=8, le=8192)]
     channels: Annotated[int, Field(ge=4, le=2048)]
-    waveform: Literal["triangle"]
+    waveform: Literal["triangle", "pentagon", "gaussian"]
     scale_adc: Positive = Field(description="pixels enter the network as log(1 + adc / scale_adc) [ADC]")
 
 
@@ -289,6 +334,7 @@ class ReportSettings(Section):
 STAGES: dict[str, type[Section]] = {
     "simulate": SimulateSettings,
     "match": MatchSettings,
+    "calibrate": CalibrateSettings,
     "cluster": ClusterSettings,
     "image": ImageSettings,
     "dataset": DatasetSettings,

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from snpoint import yamlfile
 from snpoint.errors import InputMissingError
-from snpoint.settings import Count, NonNegative, Positive, Section
+from snpoint.section import Count, NonNegative, Positive, Section
 from snpoint.validation import nearest, validated
 
 SITE_JOB_KEYS = ("partition", "qos", "account", "flavour", "requirements", "container_image")

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 from snpoint import memory, paths, provenance
 from snpoint.errors import DataError, shown
 from snpoint.plan import Node
-from snpoint.settings import Section
+from snpoint.section import Section
 from snpoint.submissions import Submissions, see
 
 Word = Literal["ok", "stale", "queued", "running", "held", "failed", "missing"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from snpoint.errors import ConfigError, shown
-from snpoint.settings import Section
+from snpoint.section import NUMBERS, WORD, Section
 
 T = TypeVar("T", bound=Section)
 
@@ -49,7 +49,8 @@ def _message(model: type[Section], error: ValidationError, where: str) -> str:
 
 def _said(model: type[Section], problem: Mapping[str, Any]) -> str:
     """One problem, the key with its full name."""
-    location, value = [str(part) for part in problem["loc"]], problem["input"]
+    location = [str(part) for part in problem["loc"] if part not in (NUMBERS, WORD)]
+    value = problem["input"]
     if inside := problem.get("ctx", {}).get("key"):
         # said of a section because of one of its keys
         location, value = [*location, inside], value[inside]
@@ -66,11 +67,18 @@ def _said(model: type[Section], problem: Mapping[str, Any]) -> str:
 
 def _keys(model: type[Section], location: Iterable[str]) -> list[str]:
     for part in location:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, Section)):
+        below = _section(model.model_fields[part].annotation) if part in model.model_fields else None
+        if below is None:
             return []
-        model = annotation
+        model = below
     return list(model.model_fields)
+
+
+def _section(annotation: object) -> type[Section] | None:
+    """The section that a key holds, also where it may hold something else instead."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next(filter(None, map(_section, get_args(annotation))), None)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from snpoint.errors import DataError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of all formats below; its history is kept in docs/formats.md."""
 
 
@@ -40,7 +40,8 @@ SHARD: dict[str, Array] = {
     "format_version": Array("u2", (), "1", 1, FORMAT_VERSION),
     "orientation": Array("U", (), "frame of channel and tick: canonical or predecessor"),
     "detector": Array("U", (), "name of the detector layout"),
-    "event_uid": Array("u8", N, "run << 44 | subrun << 32 | event"),
+    "sources": Array("U", (), "JSON: input files of the chunk, what was laid over, truth; as in the tables"),
+    "event_uid": Array("u8", N, "run << 44 | subrun << 32 | event; several images of an event share it"),
     "run": Array("u4", N, "1"),
     "subrun": Array("u4", N, "1"),
     "event": Array("u4", N, "1"),
@@ -51,17 +52,24 @@ SHARD: dict[str, Array] = {
     "samples_to_peak": Array("u2", ("T",), "ticks from the start"),
     "adc_integral": Array("u4", ("T",), "ADC ticks"),
     "adc_peak": Array("u2", ("T",), "ADC"),
-    "in_main": Array("u1", ("T",), "1 = TP of the main cluster", 0, 1),
+    "in_main": Array("u1", ("T",), "1 = TP of the clusters that the image is about", 0, 1),
     "direction": DIRECTION,
     "vertex_cm": Array("f4", ("N", 3), "cm, detector frame", nan=True),
     "energy_true_mev": Array("f4", N, "MeV, kinetic", 0, nan=True),
     "energy_reco_mev": Array("f4", ("N", 3), "MeV, planes A|B|X", 0),
     "interaction": INTERACTION,
-    "is_main": Array("u1", N, "1 = main cluster", 0, 1),
+    "is_main": Array("u1", N, "1 = image of the event's main cluster", 0, 1),
     "apa": Array("u1", N, "1", 0, 255),
-    "face": Array("i1", N, "sign of x", -1, 1),
+    "face": Array("i1", N, "side of the APA; FD-HD: sign of x", -1, 1),
     "neutrino_direction": DIRECTION,
     "neutrino_energy_mev": Array("f4", N, "MeV", 0, nan=True),
+    "fingerprint": Array("u8", N, "content hash of the cluster's TPs on all planes; the same for copies"),
+    "background_uid": Array("u8", N, "event_uid of the background event laid over; 0 none"),
+    "background_fingerprint": Array("u8", N, "content hash of that background event; 0 none"),
+    "link_margin": Array("f4", N, "score of the best other link minus that of this; NaN without one", nan=True),
+    "signal_fraction": Array(
+        "f4", N, "share of the cluster's ADC made by the neutrino; NaN without truth", 0, 1, nan=True
+    ),
 }
 
 SPLIT: dict[str, Array] = {

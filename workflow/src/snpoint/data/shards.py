@@ -5,7 +5,8 @@ A shard keeps the TPs of its images, not pixels: a few kB per image, drawn at an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from snpoint.data.atomic import write_npz
 from snpoint.data.contracts import FORMAT_VERSION, SHARD, SPLIT, Array, validate
 from snpoint.data.results import read_npz
-from snpoint.errors import DataError
+from snpoint.errors import DataError, shown
 from snpoint.provenance import fingerprint
 from snpoint.settings import SPLITS
 
@@ -26,6 +27,8 @@ TP_KEYS = (*("channel", "tick", "samples_over_threshold", "samples_to_peak", "ad
 """Arrays with one entry per TP; all others but ``offsets`` and scalars have one per image."""
 FRAME_KEYS = ("orientation", "detector")
 """How all images of a shard were made."""
+SOURCES_KEY = "sources"
+"""Where the images of a shard come from; images in memory do not carry it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class Events:
     face: npt.NDArray[np.int8]
     neutrino_direction: npt.NDArray[np.float32]
     neutrino_energy_mev: npt.NDArray[np.float32]
+    fingerprint: npt.NDArray[np.uint64]
+    background_uid: npt.NDArray[np.uint64]
+    background_fingerprint: npt.NDArray[np.uint64]
+    link_margin: npt.NDArray[np.float32]
+    signal_fraction: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.event_uid)
@@ -161,12 +169,36 @@ def load_dataset(split_path: str | Path, splits: Iterable[str] | None = None) ->
         shard = read_shard(path)
         frames[path] = frame(shard)
         parts.append(_part(shard, split, rows, path, split_path))
-    return _events(check_one_frame(frames), _joined(parts))
+    return _events(check_one_frame(frames), joined_shards(parts))
+
+
+def joined_shards(parts: Sequence[Columns]) -> Columns:
+    """The images of several shards (arrays per image and per TP, and ``offsets``; at least one) in one."""
+    joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != "offsets"}
+    counts = np.concatenate([np.diff(part["offsets"]) for part in parts])
+    return joined | {"offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)}
 
 
 def frame(shard: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
     """How the images of a shard were made: its orientation and its detector."""
     return {key: str(shard[key]) for key in FRAME_KEYS}
+
+
+def shard_sources(shard: Mapping[str, npt.NDArray[Any]], path: str | Path) -> dict[str, Any]:
+    """Where the images of a shard come from, as `snpoint.data.tables.read_sources` gives it for a table.
+
+    Raises
+    ------
+    DataError
+        ``sources`` is no JSON object.
+    """
+    try:
+        found = json.loads(str(shard[SOURCES_KEY]))
+    except ValueError as error:
+        raise DataError(f"{path}: 'sources' is no JSON ({error}); run the image stage again") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: 'sources' is {shown(found)}, expected an object; run the image stage again")
+    return found
 
 
 def check_one_frame(frames: Mapping[Path, dict[str, str]]) -> dict[str, str]:
@@ -198,7 +230,7 @@ def _part(shard: Columns, split: Columns, rows: npt.NDArray[np.int64], path: Pat
     found = shard["event_uid"]
     if len(own) and (own.max() >= len(found) or (found[own] != split["event_uid"][rows]).any()):
         raise DataError(f"{path}: not the shard that {split_path} was made from; run the dataset stage again")
-    arrays = {key: values for key, values in shard.items() if key not in ("format_version", *FRAME_KEYS)}
+    arrays = {key: values for key, values in shard.items() if key not in ("format_version", SOURCES_KEY, *FRAME_KEYS)}
     return _take(arrays, own) | {"split": split["split"][rows]}
 
 
@@ -210,12 +242,6 @@ def _take(arrays: Columns, rows: npt.NDArray[np.int64]) -> Columns:
     tps = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], counts)
     chosen = {key: values[tps if key in TP_KEYS else rows] for key, values in arrays.items() if key != "offsets"}
     return chosen | {"offsets": offsets}
-
-
-def _joined(parts: list[Columns]) -> Columns:
-    joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != "offsets"}
-    counts = np.concatenate([np.diff(part["offsets"]) for part in parts])
-    return joined | {"offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)}
 
 
 def _write(path: str | Path, arrays: Mapping[str, npt.NDArray[Any]], contract: Mapping[str, Array]) -> None:

@@ -17,8 +17,10 @@ from snpoint.models.batches import Draw
 from snpoint.models.loading import load
 from snpoint.models.outputs import Decoded
 from snpoint.models.prediction import predict
-from snpoint.physics.imaging import SparseImages
-from snpoint.physics.imaging import draw as draw_images
+from snpoint.physics.drawing import SparseImages
+from snpoint.physics.drawing import draw as draw_images
+from snpoint.physics.geometry import load_detector
+from snpoint.physics.waveforms import THRESHOLDS_ADC
 from snpoint.provenance import fingerprint
 from snpoint.settings import Drawing
 
@@ -55,9 +57,11 @@ class Network:
 
 def drawing(events: SparseImages, image: Drawing) -> Draw:
     """Function from rows of ``events`` to images (rows, planes, ticks, channels) in ADC."""
+    detector = getattr(events, "detector", None)
+    thresholds = load_detector(detector).plane_thresholds_adc if detector else THRESHOLDS_ADC
 
     def draw(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return draw_images(events, rows, image.ticks, image.channels, image.waveform)
+        return draw_images(events, rows, image.ticks, image.channels, image.waveform, thresholds_adc=thresholds)
 
     return draw
 

@@ -1,27 +1,30 @@
 """Clusters of trigger primitives, per event, plane and APA (and per face on the collection plane).
 
-Two TPs are neighbors when the gap between their time intervals is at most ``tick_gap`` and their channels differ by
-at most ``channel_gap``, counted around the wrap of induction wires. `connected` makes clusters of everything that
+Two TPs are neighbors when the gap between their time intervals is at most ``tick_limit`` and their channels differ by
+at most ``channel_limit``, counted around the wrap of induction wires. `connected` makes clusters of everything that
 neighbors join: the result does not depend on the order of the TPs. `greedy` is the older rule that adds TPs one by
-one, in order of time, to the first cluster that accepts them.
+one, in order of time, to the first cluster that accepts them: one with a neighbor of the TP, and none of whose TPs on
+the same channel lies further back than ``tick_limit``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.compiled import compiled
+from snpoint.physics import clustering_rules as rules
 from snpoint.physics.geometry import Detector
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+
+_RULES: dict[str, Callable[..., Ints]] = {"connected": rules.connected, "greedy": rules.greedy}
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,9 @@ def cluster_ids(
     tps: Columns,
     detector: Detector,
     *,
-    algorithm: str,
-    tick_gap: int,
-    channel_gap: int,
+    method: str,
+    tick_limit: int,
+    channel_limit: int,
     min_tps: int,
     tot_cut: int,
 ) -> Ints:
@@ -64,9 +67,9 @@ def cluster_ids(
         ``time_start``, and in the order given where two start together.
     detector
         The detector layout: number of channels, wrapped planes, clock.
-    algorithm
+    method
         ``connected`` or ``greedy``.
-    tick_gap, channel_gap
+    tick_limit, channel_limit
         Largest gap between neighbors [ticks, channels].
     min_tps
         Smaller clusters are dissolved.
@@ -76,31 +79,30 @@ def cluster_ids(
     Returns
     -------
     array
-        A running number over (event, plane, first TP), or -1 for TPs that belong to no cluster.
+        A running number over (event, plane, first TP), or -1 for TPs that belong to no cluster. The first TP is that
+        of the earliest start, then of the lowest channel.
     """
-    labels = np.full(len(tps["channel"]), -1, np.int64)
+    ids = np.full(len(tps["channel"]), -1, np.int64)
     kept = np.flatnonzero(tps["samples_over_threshold"] > tot_cut)
     if not len(kept):
-        return labels
-    event = np.unique(tps["event_uid"][kept], return_inverse=True)[1].reshape(-1).astype(np.int64)
-    plane = tps["plane"][kept].astype(np.int64)
-    group = ((event * 3 + plane) * detector.n_apas + tps["apa"][kept]) * 3 + tps["face"][kept] + 1
-    start = tps["time_start"][kept].astype(np.int64)
-    order = np.lexsort((start, group))
-    end = start + tps["samples_over_threshold"][kept].astype(np.int64) * detector.clock_per_tick
-    search = {"connected": _connected, "greedy": _greedy}[algorithm]
-    found = search(
-        group[order],
-        start[order],
-        end[order],
-        detector.local(tps["channel"][kept])[order],
-        _wraps(detector)[plane[order]],
-        tick_gap * detector.clock_per_tick,
-        channel_gap,
-        detector.channels_per_apa,
-    )
-    labels[kept[order]] = found
-    return _numbered(labels, tps, min_tps)
+        return ids
+    event = _event_numbers(tps["event_uid"][kept])
+    start, channel = _ints(tps["time_start"][kept]), _ints(tps["channel"][kept])
+    end = start + _ints(tps["samples_over_threshold"][kept]) * detector.clock_per_tick
+    plane = _ints(tps["plane"][kept])
+    rule, blocks = _RULES[method], rules.blocks_of(detector)
+    time_limit = tick_limit * detector.clock_per_tick
+    if _ascending(event, start, channel):  # as tables are: sorting again would take longer than clustering
+        ids[kept] = rules.number(
+            rule(event, start, end, channel, time_limit, channel_limit, blocks), event, plane, min_tps
+        )
+        return ids
+    order = np.lexsort((start, event))
+    label = np.empty(len(kept), np.int64)
+    label[order] = rule(event[order], start[order], end[order], channel[order], time_limit, channel_limit, blocks)
+    order = np.lexsort((channel, start, event))
+    ids[kept[order]] = rules.number(label[order], event[order], plane[order], min_tps)
+    return ids
 
 
 def summarize(ids: Ints, tps: Columns, detector: Detector, adc_per_mev: tuple[float, float, float]) -> Clusters:
@@ -108,28 +110,19 @@ def summarize(ids: Ints, tps: Columns, detector: Detector, adc_per_mev: tuple[fl
 
     The energy is the sum of ADC integrals, rounded to 32 bits, over the plane's ADC per MeV.
     """
-    rows = np.flatnonzero(ids >= 0)
-    own = ids[rows]
-    n = int(own.max()) + 1 if len(own) else 0
-    first = np.zeros(n, np.int64)
-    first[own[::-1]] = rows[::-1]
-    start = tps["time_start"][rows].astype(np.int64)
-    end = start + tps["samples_over_threshold"][rows].astype(np.int64) * detector.clock_per_tick
-    starts, ends = np.full(n, np.iinfo(np.int64).max), np.full(n, np.iinfo(np.int64).min)
-    np.minimum.at(starts, own, start)
-    np.maximum.at(ends, own, end)
-    adc = np.zeros(n, np.int64)
-    np.add.at(adc, own, tps["adc_integral"][rows].astype(np.int64))
-    plane = tps["plane"][first].astype(np.int64)
-    event = np.unique(tps["event_uid"], return_inverse=True)[1].reshape(-1).astype(np.int64)[first]
+    start = _ints(tps["time_start"])
+    end = start + _ints(tps["samples_over_threshold"]) * detector.clock_per_tick
+    n = int(ids.max()) + 1 if len(ids) else 0
+    first, starts, ends, n_tps, adc = rules.sums(ids, start, end, _ints(tps["adc_integral"]), n)
+    plane = _ints(tps["plane"][first])
     return Clusters(
-        event=event,
+        event=_event_numbers(tps["event_uid"])[first],
         plane=plane,
-        apa=tps["apa"][first].astype(np.int64),
-        face=tps["face"][first].astype(np.int64),
+        apa=_ints(tps["apa"][first]),
+        face=_ints(tps["face"][first]),
         start=starts,
         end=ends,
-        n_tps=np.bincount(own, minlength=n).astype(np.int64),
+        n_tps=n_tps,
         energy_mev=adc.astype(np.float32).astype(np.float64) / np.asarray(adc_per_mev)[plane],
     )
 
@@ -145,117 +138,21 @@ def highest_per_event(clusters: Clusters, chosen: Bools) -> Bools:
     return marked
 
 
-def _wraps(detector: Detector) -> Ints:
-    """Modulus of each plane; 0 where wires are not wrapped."""
-    return np.array([wires.modulus or 0 for wires in detector.volumes[0].wires], np.int64)
+def _ints(values: npt.NDArray[Any]) -> Ints:
+    return values.astype(np.int64)
 
 
-def _numbered(labels: Ints, tps: Columns, min_tps: int) -> Ints:
-    """Dissolve small clusters and number the others by event, plane and first TP (time, then channel)."""
-    rows = np.flatnonzero(labels >= 0)
-    keys = (tps["channel"][rows], tps["time_start"][rows], tps["plane"][rows], tps["event_uid"][rows])
-    rows = rows[np.lexsort(keys)]
-    found, first, inverse, counts = np.unique(labels[rows], return_index=True, return_inverse=True, return_counts=True)
-    number = np.full(len(found), -1, np.int64)
-    large = np.flatnonzero(counts >= min_tps)
-    number[large[np.argsort(first[large])]] = np.arange(len(large))
-    labels[rows] = number[inverse.reshape(-1)]
-    return labels
+def _event_numbers(uid: npt.NDArray[Any]) -> Ints:
+    """Number of each event among the sorted ones."""
+    if (uid[1:] >= uid[:-1]).all():
+        numbers = np.zeros(len(uid), np.int64)
+        np.cumsum(uid[1:] != uid[:-1], out=numbers[1:])
+        return numbers
+    return np.unique(uid, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-@compiled()
-def _root(parent: Any, node: Any) -> Any:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@compiled()
-def _connected(
-    group: Any, start: Any, end: Any, channel: Any, wrap: Any, time_gap: Any, channel_gap: Any, n_channels: Any
-) -> Any:
-    """Connected components; TPs sorted by (group, start).
-
-    On each channel only the TP that ends last matters: an earlier TP that a new one touches also touches that one.
-    """
-    n = len(group)
-    parent = np.arange(n)
-    last = np.full(n_channels, -1, np.int64)
-    owner = np.full(n_channels, -1, np.int64)
-    for i in range(n):
-        base = channel[i] // wrap[i] * wrap[i] if wrap[i] > 0 else 0
-        for step in range(-channel_gap, channel_gap + 1):
-            other = channel[i] + step
-            if wrap[i] > 0:
-                other = base + (other - base) % wrap[i]
-            elif other < 0 or other >= n_channels:
-                continue
-            j = last[other]
-            if j >= 0 and owner[other] == group[i] and start[i] - end[j] <= time_gap:
-                parent[_root(parent, i)] = _root(parent, j)
-        k = channel[i]
-        if owner[k] != group[i] or last[k] < 0 or end[last[k]] < end[i]:
-            last[k] = i
-            owner[k] = group[i]
-    for i in range(n):
-        parent[i] = _root(parent, i)
-    return parent
-
-
-@compiled()
-def _greedy(
-    group: Any, start: Any, end: Any, channel: Any, wrap: Any, time_gap: Any, channel_gap: Any, n_channels: Any
-) -> Any:
-    """Add each TP to the first candidate, in order of creation, that accepts it; TPs sorted by (group, start)."""
-    n = len(group)
-    label = np.empty(n, np.int64)
-    previous = np.full(n, -1, np.int64)  # the members of a candidate are a chain, latest first
-    active = np.empty(n, np.int64)
-    head = np.empty(n, np.int64)
-    latest = np.empty(n, np.int64)
-    n_active = n_candidates = 0
-    for i in range(n):
-        if i > 0 and group[i] != group[i - 1]:
-            n_active = 0
-        # Starts never decrease, so a candidate that ended too long ago accepts nothing any more.
-        kept = 0
-        for a in range(n_active):
-            if start[i] - latest[active[a]] <= time_gap:
-                active[kept] = active[a]
-                kept += 1
-        n_active = kept
-        chosen = -1
-        for a in range(n_active):
-            if _accepts(head[active[a]], previous, i, start, end, channel, wrap[i], time_gap, channel_gap):
-                chosen = active[a]
-                break
-        if chosen < 0:
-            chosen = n_candidates
-            n_candidates += 1
-            head[chosen] = -1
-            latest[chosen] = end[i]
-            active[n_active] = chosen
-            n_active += 1
-        label[i] = chosen
-        previous[i] = head[chosen]
-        head[chosen] = i
-        latest[chosen] = max(latest[chosen], end[i])
-    return label
-
-
-@compiled()
-def _accepts(
-    member: Any, previous: Any, i: Any, start: Any, end: Any, channel: Any, wrap: Any, time_gap: Any, channel_gap: Any
-) -> Any:
-    """Whether a candidate takes TP ``i``: a neighbor among its members, and none too early on the same channel."""
-    near = False
-    while member >= 0:
-        close = start[i] - end[member] <= time_gap
-        distance = abs(channel[i] - channel[member])
-        if distance == 0 and not close:
-            return False
-        if close and (distance <= channel_gap or (wrap > 0 and distance >= wrap - channel_gap)):
-            near = True
-        member = previous[member]
-    return near
+def _ascending(event: Ints, start: Ints, channel: Ints) -> bool:
+    """Whether TPs come in order of event, time and channel."""
+    later = (event[1:] > event[:-1]) | (start[1:] > start[:-1])
+    together = (event[1:] == event[:-1]) & (start[1:] == start[:-1]) & (channel[1:] >= channel[:-1])
+    return bool(((later & (event[1:] >= event[:-1])) | together).all())

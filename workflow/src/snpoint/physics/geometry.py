@@ -57,9 +57,10 @@ class WirePlane:
 
 @dataclass(frozen=True)
 class Volume:
-    """A drift volume: one face of one APA.
+    """A drift volume: one face of one APA (of one CRP, in a vertical-drift detector).
 
-    ``face`` is the sign of x; ``time_sign`` is +1 where time grows towards +x.
+    ``face`` is the side of the APA, +1 towards +x: in FD-HD, where the APAs stand at x = 0, the sign of x.
+    ``time_sign`` is +1 where time grows towards +x. Drift distances count from ``anode_cm``.
     """
 
     apa: int
@@ -69,6 +70,7 @@ class Volume:
     y_range_cm: Range
     z_range_cm: Range
     wires: tuple[WirePlane, WirePlane, WirePlane]
+    anode_cm: float = 0.0
 
     def channel(self, plane: int, y_cm: npt.ArrayLike, z_cm: npt.ArrayLike) -> FloatArray:
         """APA-local channel of points in ``plane`` (0 U, 1 V, 2 X), real-valued, wrapped where the wires are."""
@@ -89,7 +91,10 @@ class Canonical:
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector layout. Plane numbers are 0 U, 1 V, 2 X; channels are global offline channels."""
+    """A detector layout. Plane numbers are 0 U, 1 V, 2 X; channels are global offline channels.
+
+    ``verified`` says which of its numbers were checked against data, and which were not.
+    """
 
     name: str
     description: str
@@ -100,6 +105,8 @@ class Detector:
     ticks_per_cm: float
     tick_at_anode: float
     time_offsets_ticks: tuple[float, float, float]
+    threshold_adc: tuple[float, float, float]
+    verified: str
     volumes: tuple[Volume, ...]
 
     @property
@@ -112,6 +119,22 @@ class Detector:
         """Number of APAs."""
         return 1 + max(volume.apa for volume in self.volumes)
 
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of all APAs."""
+        return self.n_apas * self.channels_per_apa
+
+    @property
+    def plane_thresholds_adc(self) -> tuple[float, float, float]:
+        """Thresholds of the planes of an image, A, B, X; A and B are U in some volumes and V in others [ADC]."""
+        u, v, x = self.threshold_adc
+        return 0.5 * (u + v), 0.5 * (u + v), x
+
+    def drift_tick(self, volume: Volume, x_cm: npt.ArrayLike) -> FloatArray:
+        """Tick at which charge of a volume arrives, without the planes' offsets."""
+        distance = volume.time_sign * (np.asarray(x_cm, np.float64) - volume.anode_cm)
+        return np.asarray(self.ticks_per_cm * distance + self.tick_at_anode, np.float64)
+
     def apa(self, channel: npt.ArrayLike) -> IntArray:
         """APA of global channels."""
         return np.asarray(channel, np.int64) // self.channels_per_apa
@@ -122,11 +145,11 @@ class Detector:
 
     def plane(self, channel: npt.ArrayLike) -> IntArray:
         """Plane of global channels: 0 U, 1 V, 2 X."""
-        return _plane_and_face(self)[0][self.local(channel)]
+        return _plane_and_face(self)[0][np.asarray(channel, np.int64) % self.n_channels]
 
     def face(self, channel: npt.ArrayLike) -> IntArray:
-        """Sign of x of global channels; 0 where a channel serves both faces (wrapped wires)."""
-        return _plane_and_face(self)[1][self.local(channel)]
+        """Side of the APA of global channels; 0 where a channel serves both sides (wrapped wires)."""
+        return _plane_and_face(self)[1][np.asarray(channel, np.int64) % self.n_channels]
 
     def volume(self, apa: int, face: int) -> Volume:
         """The drift volume on one face (-1, +1) of an APA.
@@ -159,12 +182,13 @@ class Detector:
 
 @lru_cache(maxsize=8)
 def _plane_and_face(detector: Detector) -> tuple[IntArray, IntArray]:
-    """Plane and face of every APA-local channel."""
-    plane = np.full(detector.channels_per_apa, -1, np.int64)
-    face = np.zeros(detector.channels_per_apa, np.int64)
+    """Plane and face of every global channel; -1 and 0 for a channel without wires."""
+    plane = np.full(detector.n_channels, -1, np.int64)
+    face = np.zeros(detector.n_channels, np.int64)
     for volume in detector.volumes:
         for number, wires in enumerate(volume.wires):
-            own = slice(wires.first_channel, wires.first_channel + wires.n_channels)
+            first = volume.apa * detector.channels_per_apa + wires.first_channel
+            own = slice(first, first + wires.n_channels)
             plane[own] = number
             face[own] = 0 if wires.modulus is not None else volume.face
     return plane, face
@@ -210,6 +234,8 @@ def _detector(raw: Mapping[str, Any]) -> Detector:
         ticks_per_cm=float(raw["ticks_per_cm"]),
         tick_at_anode=float(raw["tick_at_anode"]),
         time_offsets_ticks=_per_plane(raw["time_offsets_ticks"], float),
+        threshold_adc=_per_plane(raw["threshold_adc"], float),
+        verified=str(raw["verified"]),
         volumes=tuple(_volume(item) for item in raw["volumes"]),
     )
 
@@ -223,6 +249,7 @@ def _volume(raw: Mapping[str, Any]) -> Volume:
         y_range_cm=_range(raw["y_cm"]),
         z_range_cm=_range(raw["z_cm"]),
         wires=_per_plane(raw, _wires),
+        anode_cm=float(raw.get("anode_cm", 0.0)),
     )
 
 

@@ -1,47 +1,45 @@
-"""Images of events: which TPs they hold, where these lie, and how they are drawn.
+"""Images of events: which TPs they hold and where these lie.
 
-An image is kept as the list of its TPs (sparse) and becomes pixels only when it is drawn.
+An image is kept as the list of its TPs (sparse) and becomes pixels only when it is drawn (`snpoint.physics.drawing`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.compiled import compiled
+from snpoint.errors import ConfigError
+from snpoint.physics.anchors import Anchors, find_anchors, neighbors
+from snpoint.physics.drawing import SparseImages, draw
 from snpoint.physics.geometry import Detector
+from snpoint.physics.hashing import content_hash
 from snpoint.physics.orientation import Bools, Frame, Ints, Members, canonical, predecessor
 
+__all__ = ["SparseImages", "build_images", "draw"]
+
 Columns = dict[str, npt.NDArray[Any]]
-X = 2
 
 _I2 = 32767
-
-
-class SparseImages(Protocol):
-    """What `draw` needs: TPs of all images, and where each (image, plane) begins."""
-
-    @property
-    def offsets(self) -> npt.NDArray[np.int64]: ...  # noqa: D102
-    @property
-    def channel(self) -> npt.NDArray[np.int16]: ...  # noqa: D102
-    @property
-    def tick(self) -> npt.NDArray[np.int16]: ...  # noqa: D102
-    @property
-    def samples_over_threshold(self) -> npt.NDArray[np.uint16]: ...  # noqa: D102
-    @property
-    def samples_to_peak(self) -> npt.NDArray[np.uint16]: ...  # noqa: D102
-    @property
-    def adc_integral(self) -> npt.NDArray[np.uint32]: ...  # noqa: D102
+_MEASURED = ("plane", "channel", "time_start", "adc_integral", "adc_peak")
+_TP_COLUMNS = (*_MEASURED, "samples_over_threshold", "samples_to_peak")
+NEEDED = (
+    *_TP_COLUMNS,
+    *("run", "subrun", "event", "event_uid", "apa", "face", "is_main", "accepted", "cluster_id", "link_id"),
+    *("link_margin", "is_signal", "edep_mev", "interaction", "background_uid", "background_fingerprint"),
+    *("energy_true_mev", "neutrino_energy_mev"),
+    *(name.format(axis) for name in ("direction_{}", "vertex_{}_cm", "neutrino_direction_{}") for axis in "xyz"),
+)
+"""Columns of the cluster table that `build_images` reads."""
 
 
 def build_images(
     table: Mapping[str, npt.NDArray[Any]],
     detector: Detector,
     *,
+    anchors: str,
     context: str,
     orientation: str,
     window_ticks: int,
@@ -49,134 +47,82 @@ def build_images(
     tot_cut: int,
     adc_per_mev: tuple[float, float, float],
 ) -> Columns:
-    """Sparse images of a table of clusters: one for each event that has a main cluster on the X plane.
+    """Sparse images of a table of clusters.
 
     Parameters
     ----------
     table
-        Columns of the cluster table, sorted by event.
+        Columns `NEEDED` of the cluster table, whole events.
     detector
         The detector layout.
+    anchors
+        What an image is about: ``main``, the main cluster on plane X and what is linked to it, one image per event
+        that has one; or ``links``, every accepted cluster on X and what is linked to it.
     context
-        ``cluster`` keeps the TPs of the main clusters alone; ``window`` adds every TP of the event that lies in the
+        ``cluster`` keeps the TPs of these clusters alone; ``window`` adds every TP of the event that lies in the
         same APA (and, on X, on the same face), inside the box, with ``samples_over_threshold > tot_cut``.
     orientation
         ``canonical`` or ``predecessor`` (the latter with context ``cluster`` only).
     window_ticks, window_channels
-        The box around the center of the main cluster.
+        The box around the center of the clusters.
     tot_cut
-        Cut on the window's TPs [ticks]; those of the main clusters all stay.
+        Cut on the window's TPs [ticks]; those of the clusters all stay.
     adc_per_mev
         ADC per MeV of planes U, V, X.
 
     Returns
     -------
     dict
-        Arrays of a shard (without its format version); a plane on which the main cluster's link has nothing is empty.
+        Arrays of a shard, without format version, frame and sources; images sorted by event and cluster. A plane on
+        which the link has nothing is empty.
+
+    Raises
+    ------
+    ConfigError
+        The predecessor's orientation with context ``window``: it ranks the channels of the cluster.
     """
     if orientation == "predecessor" and context != "cluster":
-        raise ValueError("orientation 'predecessor' draws the TPs of the cluster alone; set context to 'cluster'")
-    members, first = _members(table, context, tot_cut)
+        raise ConfigError(
+            f"image.context: '{context}' does not exist for image.orientation 'predecessor' (it ranks the channels of "
+            "the cluster); set image.context to 'cluster'"
+        )
+    found = find_anchors(table, anchors)
+    rows, image, main = _members(table, found, detector, context, window_ticks, tot_cut)
+    members = Members({key: table[key][rows] for key in _TP_COLUMNS}, image, main, found.apa, found.face)
     frame = {"canonical": canonical, "predecessor": predecessor}[orientation](members, detector)
     kept = _kept(frame, members, window_ticks, window_channels)
-    arrays = _truth(table, first)
-    arrays |= {"apa": members.apa.astype(np.uint8), "face": members.face.astype(np.int8)}
-    arrays["is_main"] = np.ones(len(first), np.uint8)
+    arrays = _truth(table, found.row)
+    arrays |= {"apa": found.apa.astype(np.uint8), "face": found.face.astype(np.int8)}
+    arrays |= _identity(table, found)
     arrays["energy_reco_mev"] = _energy(frame, members, adc_per_mev)
     return arrays | _sparse(frame, members, kept)
 
 
-def draw(
-    images: SparseImages, rows: npt.ArrayLike, ticks: int, channels: int, waveform: str = "triangle"
-) -> npt.NDArray[np.float32]:
-    """Draw images.
-
-    Each TP becomes a triangle over its ticks, highest at its peak, whose pixels add up to its ADC integral. What lies
-    outside of the picture is cut off.
-
-    Parameters
-    ----------
-    images
-        Sparse images (a shard, or a dataset).
-    rows
-        Which ones, (n,).
-    ticks, channels
-        Size of the picture; its center is that of the box.
-    waveform
-        ``triangle``.
-
-    Returns
-    -------
-    array
-        (n, 3, ticks, channels) ADC, planes A, B, X.
-    """
-    if waveform != "triangle":
-        raise ValueError(f"unknown waveform {waveform!r}, known is 'triangle'")
-    chosen = np.ascontiguousarray(rows, np.int64)
-    pixels = np.zeros((len(chosen), 3, ticks, channels), np.float32)
-    _draw_triangles(
-        *(images.offsets, images.channel, images.tick, images.samples_over_threshold, images.samples_to_peak),
-        *(images.adc_integral, chosen, pixels),
-    )
-    return pixels
-
-
-@compiled(nogil=True, error_model="numpy")
-def _draw_triangles(
-    offsets: Any, channel: Any, tick: Any, length: Any, to_peak: Any, adc: Any, rows: Any, pixels: Any
-) -> None:
-    n, planes, ticks, channels = pixels.shape
-    for i in range(n):
-        for plane in range(planes):
-            key = rows[i] * planes + plane
-            for tp in range(offsets[key], offsets[key + 1]):
-                column = np.int64(channel[tp]) + channels // 2
-                if column < 0 or column >= channels:
-                    continue
-                first = np.int64(tick[tp]) + ticks // 2
-                size = np.int64(length[tp])
-                peak = min(np.int64(to_peak[tp]), size - 1)
-                # Rising (k + 1) / (peak + 1), falling (size - k) / (size - peak): the sum is (size + 1) / 2.
-                height = 2.0 * adc[tp] / (size + 1.0)
-                rise, fall = height / (peak + 1.0), height / (size - peak)
-                for k in range(max(0, -first), min(size, ticks - first)):
-                    value = rise * (k + 1.0) if k <= peak else fall * (size - k)
-                    pixels[i, plane, first + k, column] += np.float32(value)
-
-
-def _members(table: Mapping[str, npt.NDArray[Any]], context: str, tot_cut: int) -> tuple[Members, Ints]:
-    """TPs that may enter images, and the first row of each imaged event."""
-    _, first, event = np.unique(table["event_uid"], return_index=True, return_inverse=True)
-    event = event.reshape(-1)
-    is_main = table["is_main"] == 1
-    main_x = np.flatnonzero(is_main & (table["plane"] == X))
-    imaged, first_x = np.unique(event[main_x], return_index=True)
-    number = np.full(len(first), -1, np.int64)
-    number[imaged] = np.arange(len(imaged))
-    anchor = main_x[first_x]
-    apa, face, link = (table[key][anchor].astype(np.int64) for key in ("apa", "face", "link_id"))
-    image = number[event]
-    main = is_main & (image >= 0)
-    # On U and V only the clusters linked to the main X cluster belong to it.
-    main &= (table["plane"] == X) | ((table["link_id"] >= 0) & (table["link_id"] == _padded(link)[image]))
-    near = (table["samples_over_threshold"] > tot_cut) & (table["apa"] == _padded(apa)[image])
-    near &= (table["face"] == 0) | (table["face"] == _padded(face)[image])
-    rows = np.flatnonzero((image >= 0) & (main if context == "cluster" else main | near))
-    tps = {key: table[key][rows] for key in _TP_COLUMNS}
-    return Members(tps, image[rows], main[rows], apa, face), first[imaged]
-
-
-_MEASURED = ("plane", "channel", "time_start", "adc_integral", "adc_peak")
-_TP_COLUMNS = (*_MEASURED, "samples_over_threshold", "samples_to_peak")
-
-
-def _padded(values: Ints) -> Ints:
-    """The values, and at the end (index -1: not imaged) one that nothing equals."""
-    return np.append(values, -99)
+def _members(
+    table: Mapping[str, npt.NDArray[Any]],
+    anchors: Anchors,
+    detector: Detector,
+    context: str,
+    window_ticks: int,
+    tot_cut: int,
+) -> tuple[Ints, Ints, Bools]:
+    """Pairs of TP (row of the table) and image that may belong together, and whether the TP is of its clusters."""
+    own = np.flatnonzero(anchors.image >= 0)
+    if context == "cluster":
+        return own, anchors.image[own], np.ones(len(own), bool)
+    # The box is centered somewhere in the cluster on X: what begins further from it than half a box, the longest TP
+    # and the offsets of the planes, is outside in any case.
+    longest = int(table["samples_over_threshold"].max(initial=0))
+    offsets = 2 * int(np.ceil(np.abs(detector.time_offsets_ticks).max()))
+    reach = detector.clock_per_tick * (window_ticks // 2 + longest + offsets + 2)
+    rows, image = neighbors(table, anchors, reach, tot_cut)
+    other = anchors.image[rows] != image
+    rows, image = np.concatenate([own, rows[other]]), np.concatenate([anchors.image[own], image[other]])
+    return rows, image, np.arange(len(rows)) < len(own)
 
 
 def _kept(frame: Frame, members: Members, window_ticks: int, window_channels: int) -> Bools:
-    """TPs of the main clusters, and those that touch the box."""
+    """TPs of the clusters, and those that touch the box."""
     last = frame.tick + members.tps["samples_over_threshold"].astype(np.int64) - 1
     low_tick, low_channel = -(window_ticks // 2), -(window_channels // 2)
     inside = (last >= low_tick) & (frame.tick < low_tick + window_ticks)
@@ -186,7 +132,7 @@ def _kept(frame: Frame, members: Members, window_ticks: int, window_channels: in
 
 
 def _energy(frame: Frame, members: Members, adc_per_mev: tuple[float, float, float]) -> npt.NDArray[np.float32]:
-    """Energy of the main cluster on each plane of the image [MeV]."""
+    """Energy of the clusters on each plane of the image [MeV]."""
     energy = members.tps["adc_integral"] / np.asarray(adc_per_mev)[members.tps["plane"]]
     key = members.image * 3 + frame.slot
     total = np.bincount(key, np.where(members.main, energy, 0.0), minlength=3 * len(members.apa))
@@ -211,15 +157,36 @@ def _sparse(frame: Frame, members: Members, kept: Bools) -> Columns:
     }
 
 
-def _truth(table: Mapping[str, npt.NDArray[Any]], first: Ints) -> Columns:
-    """Identity and truth of the imaged events."""
+def _truth(table: Mapping[str, npt.NDArray[Any]], row: Ints) -> Columns:
+    """Identity and truth of the events."""
 
     def vector(names: str) -> npt.NDArray[np.float32]:
-        return np.stack([table[names.format(axis)][first] for axis in "xyz"], axis=1).astype(np.float32)
+        return np.stack([table[names.format(axis)][row] for axis in "xyz"], axis=1).astype(np.float32)
 
     keys = ("event_uid", "run", "subrun", "event", "energy_true_mev", "interaction", "neutrino_energy_mev")
-    arrays: Columns = {key: table[key][first] for key in keys}
+    background = ("background_uid", "background_fingerprint")
+    arrays: Columns = {key: table[key][row] for key in (*keys, *background, "is_main", "link_margin")}
     arrays["direction"] = vector("direction_{}")
     arrays["vertex_cm"] = vector("vertex_{}_cm")
     arrays["neutrino_direction"] = vector("neutrino_direction_{}")
     return arrays
+
+
+def _identity(table: Mapping[str, npt.NDArray[Any]], anchors: Anchors) -> Columns:
+    """Content hash of each image's clusters, and how much of them the neutrino made."""
+    own = np.flatnonzero(anchors.image >= 0)
+    image, n = anchors.image[own], len(anchors.row)
+    start = table["time_start"][own]
+    first = np.full(n, np.iinfo(np.int64).max)
+    np.minimum.at(first, image, start)
+    content = (table["channel"][own], start - first[image], table["samples_over_threshold"][own])
+    adc = table["adc_integral"][own].astype(np.float64)
+    signal = np.bincount(image, adc * (table["is_signal"][own] == 1), minlength=n)
+    total = np.bincount(image, adc, minlength=n)
+    known = np.bincount(image, np.isfinite(table["edep_mev"][own]), minlength=n) > 0
+    known |= np.isfinite(table["direction_x"][anchors.row])
+    share = np.where(known, signal / np.maximum(total, 1.0), np.nan)
+    return {
+        "fingerprint": content_hash(image, n, *content, table["adc_integral"][own]),
+        "signal_fraction": np.clip(share, 0, 1).astype(np.float32),
+    }

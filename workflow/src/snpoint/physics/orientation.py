@@ -30,8 +30,8 @@ PREDECESSOR_IMAGE = (128, 32)
 class Members:
     """TPs that may enter images: all in the APA (and, on X, the face) of their image.
 
-    ``image`` and ``main`` (in the main cluster) are per TP; ``apa`` and ``face`` per image. Every image has at least
-    one TP of the main cluster on the X plane.
+    ``image`` and ``main`` (of the clusters that the image is about) are per TP; ``apa`` and ``face`` per image. Every
+    image has at least one TP of these clusters on the X plane. A TP is there once for each image it may enter.
     """
 
     tps: Columns
@@ -46,7 +46,7 @@ class Frame:
     """Coordinates of TPs, counted from the center of their image.
 
     ``slot`` is the plane of the image (0 A, 1 B, 2 X); ``tick`` is where the TP starts. ``placed`` is false where the
-    main cluster has no TP on the plane, so that there is nothing to count channels from.
+    image's clusters have no TP on the plane, so that there is nothing to count channels from.
     """
 
     slot: Ints
@@ -65,7 +65,7 @@ def canonical(members: Members, detector: Detector) -> Frame:
     """
     tps, image = members.tps, members.image
     plane, length = _ints(tps["plane"]), _ints(tps["samples_over_threshold"])
-    slot, flip_channel, flip_time = _maps(detector, members.apa[image], members.face[image], plane)
+    slot, flip_channel, flip_time, modulus = _maps(detector, members.apa[image], members.face[image], plane)
     offset = np.rint(detector.time_offsets_ticks).astype(np.int64)
     tick = (tps["time_start"] - _first_start(members)[image]) // detector.clock_per_tick - offset[plane]
     peak = np.minimum(_ints(tps["samples_to_peak"]), length - 1)
@@ -73,12 +73,11 @@ def canonical(members: Members, detector: Detector) -> Frame:
     peak = np.where(flip_time, length - 1 - peak, peak)
     channel = detector.local(tps["channel"])
     channel = np.where(flip_channel, -channel, channel)
-    modulus = np.array([wires.modulus or 0 for wires in detector.volumes[0].wires], np.int64)[plane]
     weight = np.where(members.main, np.maximum(_ints(tps["adc_integral"]), 1), 0)
     key = image * 3 + slot
     n_keys = 3 * len(members.apa)
-    channel = _wrapped(channel - _heaviest(key, weight, channel, n_keys)[key], modulus)
-    channel = _wrapped(channel - _weighted_center(key, weight, 2 * channel, n_keys)[key], modulus)
+    channel = wrapped(channel - _heaviest(key, weight, channel, n_keys)[key], modulus)
+    channel = wrapped(channel - _weighted_center(key, weight, 2 * channel, n_keys)[key], modulus)
     on_x = np.where(slot == X, weight, 0)
     tick = tick - _weighted_center(image, on_x, 2 * tick + length - 1, len(members.apa))[image]
     has_main = np.bincount(key, members.main, minlength=n_keys) > 0
@@ -116,19 +115,20 @@ def _ints(values: npt.NDArray[Any]) -> Ints:
     return values.astype(np.int64)
 
 
-def _maps(detector: Detector, apa: Ints, face: Ints, plane: Ints) -> tuple[Ints, Bools, Bools]:
-    """Slot, channel flip and time flip of TPs, from the canonical map of their drift volume."""
+def _maps(detector: Detector, apa: Ints, face: Ints, plane: Ints) -> tuple[Ints, Bools, Bools, Ints]:
+    """Slot, channel flip, time flip and modulus (0: not wrapped) of TPs, from the map of their drift volume."""
     slot = np.full((detector.n_apas, 3, 3), -1, np.int64)
-    flip_channel = np.zeros(slot.shape, bool)
-    flip_time = np.zeros(slot.shape, bool)
+    flip_channel, flip_time = np.zeros(slot.shape, bool), np.zeros(slot.shape, bool)
+    modulus = np.zeros(slot.shape, np.int64)
     for volume in detector.volumes:
         recipe = detector.canonical(volume.apa, volume.face)
         flip_time[volume.apa, volume.face] = recipe.flip_time
         for number, (own_plane, flip) in enumerate(recipe.planes):
             slot[volume.apa, volume.face, own_plane] = number
             flip_channel[volume.apa, volume.face, own_plane] = flip
+            modulus[volume.apa, volume.face, own_plane] = volume.wires[own_plane].modulus or 0
     where = (apa, face, plane)
-    return slot[where], flip_channel[where], flip_time[where]
+    return slot[where], flip_channel[where], flip_time[where], modulus[where]
 
 
 def _first_start(members: Members) -> Ints:
@@ -138,7 +138,7 @@ def _first_start(members: Members) -> Ints:
     return first
 
 
-def _wrapped(distance: Ints, modulus: Ints) -> Ints:
+def wrapped(distance: Ints, modulus: Ints) -> Ints:
     """Distance around the wrap, nearest to zero, where there is a modulus."""
     safe = np.maximum(modulus, 1)
     return np.where(modulus > 0, (distance + safe // 2) % safe - safe // 2, distance)

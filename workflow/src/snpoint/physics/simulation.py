@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.errors import UsageError
+from snpoint.errors import ConfigError, UsageError
 from snpoint.physics import truthtables
 from snpoint.physics.charge import (
     FULL,
@@ -60,6 +60,11 @@ class Simulator:
         if not 0 <= chunk <= LAST_SUBRUN:
             raise UsageError(f"chunk: {chunk} is not in 0 .. {LAST_SUBRUN}; raise events_per_chunk to need fewer")
         self.detector = load_detector(settings.detector)
+        if any(volume.anode_cm for volume in self.detector.volumes):
+            raise ConfigError(
+                f"simulate.detector: the drift of '{settings.detector}' does not count from x = 0, which this "
+                "simulation takes for granted; known to work: fdhd_1x2x2, fdhd_1x2x6"
+            )
         self._settings, self._sample, self._chunk = settings, sample, chunk
         self._layout = layout_of(self.detector)
         self._readout = electronics_of(self.detector, settings.noise)

@@ -45,14 +45,37 @@ def assign_split(event_uid: Uids, seed: int, shares: tuple[float, ...]) -> npt.N
     return np.searchsorted(edges, _uniform(event_uid, seed, _SPLIT), side="right").astype(np.uint8)
 
 
-def choose_events(event_uid: Uids, seed: int, count: int) -> Bools:
-    """Mark ``count`` of the events, those of lowest hash: all of them if there are not more.
+def choose_images(
+    event_uid: Uids, tie: Uids, seed: int, count: int | None, classes: npt.NDArray[np.uint8] | None = None
+) -> Bools:
+    """Mark ``count`` of the images, those whose events have the lowest hash: all of them if there are not more.
 
     The hash is another one than that of the splits, so that every split loses the same share. A larger count adds
-    events and drops none.
+    images and drops none.
+
+    Parameters
+    ----------
+    event_uid
+        Event of each image, (N,).
+    tie
+        Orders the images of one event, whatever their place in a file is: their fingerprints.
+    seed, count
+        Seed of the hash; number of images, None for all.
+    classes
+        Class of each image: equally many are taken of each class, as many as the smallest has. What is left of
+        ``count`` after an equal share for each is not taken.
     """
+    order = np.lexsort((tie, event_uid, _uniform(event_uid, seed, _CHOICE)))
     chosen = np.zeros(len(event_uid), bool)
-    chosen[np.lexsort((event_uid, _uniform(event_uid, seed, _CHOICE)))[:count]] = True
+    if classes is None:
+        chosen[order[:count]] = True
+        return chosen
+    names, sizes = np.unique(classes, return_counts=True)
+    if not len(names):
+        return chosen
+    each = int(sizes.min()) if count is None else min(int(sizes.min()), count // len(names))
+    for name in names:
+        chosen[order[classes[order] == name][:each]] = True
     return chosen
 
 

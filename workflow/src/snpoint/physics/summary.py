@@ -23,6 +23,14 @@ def image_counts(shard: Columns) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
     return np.diff(offsets).reshape(-1, 3), np.diff(in_main[offsets]).reshape(-1, 3)
 
 
+def box(shard: Columns) -> Json:
+    """TPs of a shard, and the smallest and largest tick and channel they begin at (null without TPs)."""
+    found: Json = {"tps": len(shard["tick"])}
+    for key, name in (("tick", "ticks"), ("channel", "channels")):
+        found[name] = [int(shard[key].min()), int(shard[key].max())] if len(shard[key]) else None
+    return found
+
+
 def isotropy(direction: npt.NDArray[Any]) -> Json | None:
     """Whether the labels are isotropic: mean |d_i| must be 1/2 and mean d_i 0, within their errors.
 

@@ -49,14 +49,50 @@ def examples(pictures: np.ndarray, titles: list[str]) -> Figure:
 
 
 @style()
+def mosaic(pictures: np.ndarray, titles: list[str], columns: int) -> Figure:
+    """Many images of one plane side by side, without axes.
+
+    Parameters
+    ----------
+    pictures
+        (n, ticks, channels) ADC.
+    titles
+        A few words for each, written into its corner.
+    columns
+        Images per row.
+    """
+    n, ticks, channels = pictures.shape
+    rows = -(-n // columns)
+    canvas, axes = figure(1.5 * columns + 0.6, 2.4 * rows, nrows=rows, ncols=columns, squeeze=False)
+    canvas.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0.0, wspace=0.0)
+    top = max(float(np.quantile(pictures.max(axis=(1, 2)), 0.75)), 1.0)
+    norm, shown = PowerNorm(0.5, vmin=0.0, vmax=top), None
+    for place, axis in enumerate(axes.flat):
+        axis.grid(False)
+        if place >= n:
+            axis.set_axis_off()
+            continue
+        axis.set(xticks=[], yticks=[])
+        axis.spines[["top", "right"]].set_visible(True)
+        filled = np.ma.masked_equal(pictures[place], 0.0)
+        shown = axis.imshow(
+            filled, origin="lower", aspect="auto", norm=norm, cmap="magma_r", extent=(0, channels, 0, ticks)
+        )
+        axis.text(0.04, 0.97, titles[place], transform=axis.transAxes, va="top", fontsize=8)
+    if shown is not None:
+        canvas.colorbar(shown, ax=axes.ravel().tolist(), pad=0.01, fraction=0.02, aspect=40, label="ADC", extend="max")
+    return canvas
+
+
+@style()
 def overview(columns: dict[str, Any], energy_edges_mev: np.ndarray) -> Figure:
     """What a dataset holds, in six panels.
 
     Parameters
     ----------
     columns
-        ``direction`` (N, 3), ``energy_true_mev`` (N,), ``energy_reco_mev`` (N, 3), ``n_tps`` (N, 3), ``split``
-        (name -> count), ``volumes`` (list of apa, face, n).
+        ``direction`` (N, 3), ``energy_true_mev`` (N,), ``energy_reco_mev`` (N, 3), ``n_tps`` (N, 3), ``interaction``
+        (N,), ``split`` (name -> count), ``volumes`` (list of apa, face, n).
     energy_edges_mev
         Edges of the energy histograms.
     """
@@ -67,7 +103,7 @@ def overview(columns: dict[str, Any], energy_edges_mev: np.ndarray) -> Figure:
     _labels(axes[0, 2], columns["direction"])
     _sizes(axes[1, 0], columns["n_tps"])
     names = [f"APA {v['apa']}\nx{'>' if v['face'] > 0 else '<'}0" for v in columns["volumes"]]
-    _bars(axes[1, 1], names, [v["n"] for v in columns["volumes"]], "Main clusters per drift volume")
+    _bars(axes[1, 1], names, [v["n"] for v in columns["volumes"]], "Images per drift volume")
     _bars(axes[1, 2], list(columns["split"]), list(columns["split"].values()), "Images per split")
     return canvas
 
@@ -83,6 +119,11 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
+def _capped(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Values beyond the last edge in the last bin."""
+    return np.clip(values, edges[0], np.nextafter(edges[-1], 0.0))
+
+
 def _nothing(axis: Any, text: str) -> None:
     axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, color=COLORS["baseline"])
     axis.set_xticks([])
@@ -93,8 +134,12 @@ def _nothing(axis: Any, text: str) -> None:
 def _energies(axis: Any, columns: dict[str, Any], edges: np.ndarray) -> None:
     true, reco = _finite(columns["energy_true_mev"]), columns["energy_reco_mev"][:, 2]
     if len(true):
-        axis.hist(true, edges, color=COLORS["band"], label="electron, true (kinetic)")
-    axis.hist(reco, edges, histtype="step", color=COLORS["main"], lw=1.8, label="main cluster, plane X")
+        axis.hist(_capped(true, edges), edges, color=COLORS["band"], label="electron, true (kinetic)")
+    kinds = [(code, name) for code, name in ((1, "ES"), (2, "CC")) if (columns["interaction"] == code).any()]
+    for (code, name), color in zip(kinds if len(kinds) > 1 else [], (COLORS["third"], COLORS["second"]), strict=False):
+        own = _finite(columns["energy_true_mev"][columns["interaction"] == code])
+        axis.hist(_capped(own, edges), edges, histtype="step", color=color, lw=1.4, ls="--", label=f"of {name}")
+    axis.hist(_capped(reco, edges), edges, histtype="step", color=COLORS["main"], lw=1.8, label="main cluster, plane X")
     axis.set_title("Energy")
     axis.set_xlabel("energy [MeV]")
     axis.set_ylabel("images")

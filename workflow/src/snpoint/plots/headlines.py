@@ -20,16 +20,21 @@ _ROWS = {
     "mean_cosine": ("mean cosine", "{:.3f}", 1.0),
 }
 
+NEVER_SEEN = "of the test split, which the network never saw"
+
 _COSINE = "cos\u00a0θ"  # with spaces that no line is broken at
 
 Figures = Mapping[str, Any]
 
 
-def first_page(title: str, figures: Figures, axis: Figures | None, chance: Figures) -> Figure:
-    """The page for the figures of a network, of the principal axis (None where it does not apply) and of chance."""
+def first_page(title: str, figures: Figures, axis: Figures | None, chance: Figures, which: str = NEVER_SEEN) -> Figure:
+    """The page for the figures of a network, of the principal axis (None where it does not apply) and of chance.
+
+    ``which`` says what kind of events these are.
+    """
     low, high = figures["ci95"]["containment_68_deg"]
     paragraphs = [
-        f"Of {figures['n']:,} test events, which the network never saw, 68% are predicted within "
+        f"Of {figures['n']:,} events {which}, 68% are predicted within "
         f"{figures['containment_68_deg']:.1f}° of the true electron direction (95% interval {low:.1f}° to "
         f"{high:.1f}°); half of them within {figures['angular_error_median_deg']:.1f}°. A random direction has "
         f"{chance['containment_68_deg']:.1f}°.",

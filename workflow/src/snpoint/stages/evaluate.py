@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,49 +13,97 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from snpoint.data.atomic import write_json, write_npz
-from snpoint.data.contracts import FORMAT_VERSION
+from snpoint.data.contracts import FORMAT_VERSION, PREDICTIONS, validate
+from snpoint.data.legacy_npz import read_legacy_npz
 from snpoint.data.shards import Events, load_dataset
-from snpoint.errors import DataError, InputMissingError
-from snpoint.models.network import Network, load_network
+from snpoint.errors import DataError, InputMissingError, UsageError
+from snpoint.models.network import load_network
 from snpoint.models.tables import predictions_table
 from snpoint.physics import baselines
 from snpoint.physics.angles import angle_deg, cosine
+from snpoint.physics.legacy_predictions import predictions_of
 from snpoint.physics.metrics import by_energy, direction_metrics
 from snpoint.plots import evaluation as plots
 from snpoint.plots.canvas import write_figure, write_pdf
-from snpoint.plots.headlines import first_page
+from snpoint.plots.headlines import NEVER_SEEN, first_page
 from snpoint.plots.training import loss_curves
+from snpoint.provenance import fingerprint
 from snpoint.settings import SPLITS, EvaluateSettings
 
 _log = logging.getLogger(__name__)
 
 TEST = SPLITS.index("test")
+OLD_VAL = "of the predecessor's validation split (which also steered its training, so that the figures are too good)"
+_ROUNDING_DEG = 1.0
+"""arccos of a float32 cosine may be this much off where directions agree."""
 AXIS_BASELINE, CHANCE = "principal_axis_blip_vote", "isotropic"
 
 Arrays = dict[str, NDArray[Any]]
 Pages = dict[str, tuple[Figure, pd.DataFrame | None]]
 
 
+@dataclass(frozen=True)
+class _Evaluated:
+    """What is measured and drawn: predictions, the test events of them, and what came with them."""
+
+    table: Arrays
+    test: Arrays
+    guess: baselines.Guess | None
+    imported: dict[str, Any] | None = None
+    loss: str = ""
+    history: pd.DataFrame | None = None
+
+
 def run(
     settings: EvaluateSettings,
     *,
-    dataset: Path,
-    model: Path,
-    training: Path,
-    history: Path,
     predictions: Path,
     metrics: Path,
     report: Path,
+    dataset: Path | None = None,
+    model: Path | None = None,
+    training: Path | None = None,
+    history: Path | None = None,
+    imported: Path | None = None,
 ) -> None:
     """Predict, measure, draw. Plots go to ``plots/`` beside the metrics, each with its numbers as CSV.
 
+    A network comes as ``dataset``, ``model``, ``training`` and ``history``; the predecessor's ``val_predictions.npz``
+    comes as ``imported``, instead of these.
+
     Raises
     ------
+    UsageError
+        Neither a network nor imported predictions are given, or both.
     DataError
         There is no test event with a true direction, or files do not belong together.
+    UntrustedInputError
+        The imported file would execute something.
     NumericError
         The network gave NaN.
     """
+    of_network = (dataset, model, training, history)
+    if imported is not None and not any(of_network):
+        evaluated = _imported(imported, predictions)
+    elif imported is None and dataset and model and training and history:
+        evaluated = _of_network(settings, dataset, model, training, history, predictions)
+    else:
+        raise UsageError("evaluate: give --dataset, --model, --training and --history, or --imported alone")
+    figures = _metrics(settings, evaluated.test, evaluated.guess) | {"imported": evaluated.imported}
+    title = f"{metrics.absolute().parents[2].name} / {metrics.absolute().parents[1].name}"
+    pages = _pages(evaluated, figures)
+    seen = NEVER_SEEN if evaluated.imported is None else OLD_VAL
+    first = first_page(title, figures, figures["baselines"][AXIS_BASELINE], figures["baselines"][CHANCE], seen)
+    write_npz(predictions, evaluated.table)
+    for name, (canvas, numbers) in pages.items():
+        write_figure(canvas, metrics.parent / "plots" / f"{name}.png", numbers)
+    write_pdf([first, *(canvas for canvas, _ in pages.values())], report)
+    write_json(metrics, figures)
+
+
+def _of_network(
+    settings: EvaluateSettings, dataset: Path, model: Path, training: Path, history: Path, predictions: Path
+) -> _Evaluated:
     network = load_network(model, training)
     events = load_dataset(dataset, ("val", "calib", "test"))
     table = predictions_table(network, events, settings.batch_size, predictions)
@@ -63,17 +112,41 @@ def run(
         raise DataError(
             f"{dataset}: no image of split 'test' has a true direction; raise dataset.split.test or add events"
         )
-    test = {key: values[chosen] for key, values in table.items() if values.ndim}
     guess = _axis_guess(settings, events.take(chosen))
-    figures = _metrics(settings, test, guess)
-    title = f"{metrics.absolute().parents[2].name} / {metrics.absolute().parents[1].name}"
-    pages = _pages(network, test, guess, figures, _history(history))
-    first = first_page(title, figures, figures["baselines"][AXIS_BASELINE], figures["baselines"][CHANCE])
-    write_npz(predictions, table)
-    for name, (canvas, numbers) in pages.items():
-        write_figure(canvas, metrics.parent / "plots" / f"{name}.png", numbers)
-    write_pdf([first, *(canvas for canvas, _ in pages.values())], report)
-    write_json(metrics, figures)
+    return _Evaluated(table, _taken(table, chosen), guess, loss=network.loss, history=_history(history))
+
+
+def _imported(path: Path, predictions: Path) -> _Evaluated:
+    """Predictions of a network of the predecessor; all of its validation events count as test."""
+    arrays = read_legacy_npz(path)
+    try:
+        columns, described = predictions_of(arrays, TEST)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; is this a val_predictions.npz of a direction network?") from error
+    table = {"format_version": np.array(FORMAT_VERSION, np.uint16), **columns}
+    validate(table, PREDICTIONS, predictions)
+    chosen = np.flatnonzero(np.isfinite(table["direction_true"]).all(axis=1))
+    if len(chosen) == 0:
+        raise DataError(f"{path}: none of {described['n']} events has a true direction; export the labels again")
+    _warn(path, described)
+    record = {"file": path.name, "sha256": fingerprint(path)["sha256"], "keys": sorted(arrays), **described}
+    return _Evaluated(table, _taken(table, chosen), None, imported=record | {"note": f"events {OLD_VAL}"})
+
+
+def _warn(path: Path, described: dict[str, Any]) -> None:
+    """Say what is wrong with old predictions; all of it is in the metrics, too."""
+    for problem, count in (
+        ("have no true direction", described["without_truth"]),
+        ("have a label that is not the direction of their momentum", described["labels_off_momentum"]),
+    ):
+        if count:
+            _log.warning("%s: %d of %d events %s", path, count, described["n"], problem)
+    if (described["largest_change_deg"] or 0.0) > _ROUNDING_DEG:
+        _log.warning("%s: its angular errors are up to %.1f deg off", path, described["largest_change_deg"])
+
+
+def _taken(table: Arrays, rows: NDArray[Any]) -> Arrays:
+    return {key: values[rows] for key, values in table.items() if values.ndim}
 
 
 def _axis_guess(settings: EvaluateSettings, test: Events) -> baselines.Guess | None:
@@ -106,10 +179,9 @@ def _metrics(settings: EvaluateSettings, test: Arrays, guess: baselines.Guess | 
     return result | {"baselines": {CHANCE: chance, AXIS_BASELINE: axis}}
 
 
-def _pages(
-    network: Network, test: Arrays, guess: baselines.Guess | None, figures: dict[str, Any], history: pd.DataFrame
-) -> Pages:
+def _pages(evaluated: _Evaluated, figures: dict[str, Any]) -> Pages:
     """Figures by file name, with the numbers they show."""
+    test, guess = evaluated.test, evaluated.guess
     truth, predicted = test["direction_true"], test["direction_pred"]
     errors = angle_deg(truth, predicted)
     low, high = figures["ci95"]["containment_68_deg"]
@@ -121,12 +193,14 @@ def _pages(
         "cosine": plots.cosine(
             cosine(truth, predicted), None if axis is None else cosine(truth, axis), figures["fractions"]
         ),
-        "energy": plots.energy(figures["by_energy"], axis_figures and axis_figures["by_energy"]),
-        "components": plots.components(truth, predicted, figures["component_bias"]),
     }
+    if any(entry["n"] for entry in figures["by_energy"]):
+        pages["energy"] = plots.energy(figures["by_energy"], axis_figures and axis_figures["by_energy"])
+    pages["components"] = plots.components(truth, predicted, figures["component_bias"])
     if np.isfinite(test["kappa"]).all():
         pages["confidence"] = plots.confidence(errors, test["kappa"], test["head_probability"])
-    pages["loss"] = (loss_curves(history, network.loss), history)
+    if evaluated.history is not None:
+        pages["loss"] = (loss_curves(evaluated.history, evaluated.loss), evaluated.history)
     return pages
 
 

@@ -2,51 +2,67 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from snpoint.data.shards import write_shard
-from snpoint.data.tables import CLUSTER_TABLE, read_table
-from snpoint.errors import ConfigError
-from snpoint.physics.geometry import load_detector
-from snpoint.physics.imaging import build_images
+from snpoint.data.calibration import resolved_adc_per_mev
+from snpoint.data.shards import Columns, joined_shards, write_shard
+from snpoint.data.tables import CLUSTER_TABLE, iter_table, read_sources
+from snpoint.physics.geometry import Detector, load_detector
+from snpoint.physics.imaging import NEEDED, build_images
 from snpoint.settings import ImageSettings
 
 log = logging.getLogger(__name__)
 
 
-def run(settings: ImageSettings, *, clusters: Path, shard: Path) -> None:
-    """Make the images of one chunk: one for each event with a main cluster on the collection plane.
+def run(settings: ImageSettings, *, clusters: Path, shard: Path, calibration: Path | None = None) -> None:
+    """Make the images of one chunk, whole events at a time.
 
     Raises
     ------
     InputMissingError, DataError
-        The table of clusters is missing or breaks its contract.
+        The table of clusters, or the calibration, is missing or breaks its contract.
     ConfigError
-        A context that the orientation does not have.
+        A context that the orientation does not have, or ``adc_per_mev: calibrated`` without a calibration.
     """
-    if settings.orientation == "predecessor" and settings.context != "cluster":
-        raise ConfigError(
-            f"image.context: '{settings.context}' does not exist for image.orientation 'predecessor' (it ranks the "
-            "channels of the cluster); set image.context to 'cluster'"
-        )
-    table = read_table(clusters, CLUSTER_TABLE)
-    arrays = build_images(
+    detector = load_detector(settings.detector)
+    adc_per_mev = resolved_adc_per_mev(settings.adc_per_mev, calibration)
+    sources = read_sources(clusters)
+    parts = [_images({key: np.empty(0, CLUSTER_TABLE[key].dtype) for key in NEEDED}, detector, settings, adc_per_mev)]
+    n_events = 0
+    for table in iter_table(clusters, CLUSTER_TABLE, NEEDED):
+        n_events += len(np.unique(table["event_uid"]))
+        parts.append(_images(table, detector, settings, adc_per_mev))
+    arrays = joined_shards(parts)
+    made = {"orientation": np.array(settings.orientation), "detector": np.array(settings.detector)}
+    write_shard(shard, arrays | made | {"sources": np.array(json.dumps(sources, sort_keys=True))})
+    log.info("%s: %s", shard, _summary(arrays, n_events))
+
+
+def _images(
+    table: Columns, detector: Detector, settings: ImageSettings, adc_per_mev: tuple[float, float, float]
+) -> Columns:
+    return build_images(
         table,
-        load_detector(settings.detector),
+        detector,
+        anchors=settings.anchors,
         context=settings.context,
         orientation=settings.orientation,
         window_ticks=settings.window_ticks,
         window_channels=settings.window_channels,
         tot_cut=settings.tot_cut,
-        adc_per_mev=settings.adc_per_mev.as_tuple(),
+        adc_per_mev=adc_per_mev,
     )
-    made = {"orientation": np.array(settings.orientation), "detector": np.array(settings.detector)}
-    write_shard(shard, arrays | made)
-    n_events, n_images = len(np.unique(table["event_uid"])), len(arrays["event_uid"])
-    log.info(
-        "%s: %d images of %d events (%d without a cluster on plane X), %d TPs",
-        *(shard, n_images, n_events, n_events - n_images, len(arrays["tick"])),
+
+
+def _summary(arrays: Columns, n_events: int) -> str:
+    """What was made, in one line."""
+    n_images, imaged = len(arrays["event_uid"]), len(np.unique(arrays["event_uid"]))
+    size = sum(values.nbytes for values in arrays.values()) / max(n_images, 1)
+    return (
+        f"{n_images} images of {imaged} events ({n_events - imaged} without a cluster on plane X), "
+        f"{len(arrays['tick'])} TPs, {size / 1000:.1f} kB per image"
     )

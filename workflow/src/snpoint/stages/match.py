@@ -1,53 +1,244 @@
-"""``match``: TPStream ROOT files -> trigger primitives with truth."""
+"""``match``: TPStream ROOT files -> trigger primitives with truth, background events laid over."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from snpoint.data.tables import TP_TABLE, Columns, check_distinct, write_table
-from snpoint.data.tpstream import check_sha256, read_tpstream
+from snpoint.data.contracts import validate
+from snpoint.data.events import check_distinct, check_single
+from snpoint.data.sources import Sources, add_counts, add_lowest_adc, check_sha256, file_record, production_tag
+from snpoint.data.tables import TP_TABLE, Columns, open_table
+from snpoint.data.tpstream import TpStream
+from snpoint.data.tpstream_events import EventFile, batches
+from snpoint.data.truthneeds import LAST_SIMIDE_TIME, can_compare, needed_columns, possible_truth
 from snpoint.errors import DataError
-from snpoint.physics.geometry import load_detector
-from snpoint.physics.matching import match
-from snpoint.settings import MatchSettings
+from snpoint.physics.geometry import Detector, load_detector
+from snpoint.physics.matching import compare, match
+from snpoint.physics.overlay import event_contents, lay_over, pair_events
+from snpoint.settings import MatchSettings, Overlay
 
 log = logging.getLogger(__name__)
 
-_TREES = {"backtracker": ("tps", "mctruths", "mcparticles"), "none": ("tps",)}
+_OF_EVENT = ("direction_", "vertex_", "energy_true_", "neutrino_", "interaction")
+_OF_TP = [key for key in TP_TABLE if not key.startswith(_OF_EVENT)]
+"""Columns that a background event needs: the truth of its event is not laid over."""
 
 
-def run(settings: MatchSettings, *, tpstream: list[Path], tps: Path) -> None:
-    """Read the files of one chunk, attach truth to their TPs, and write one table.
+def run(settings: MatchSettings, *, tpstream: list[Path], tps: Path, background: Sequence[Path] = ()) -> None:
+    """Read the files of one chunk, attach truth to their TPs, lay background over them, and write one table.
+
+    Parameters
+    ----------
+    settings
+        Settings of the stage.
+    tpstream
+        TPStream files. With ``quarantine`` a broken one is left out, and the table may be empty.
+    tps
+        Table to write (.parquet).
+    background
+        TPStream files of background events; each is laid over at most one event.
 
     Raises
     ------
     InputMissingError, DataError
-        A file is missing, broken, from another detector, or holds an event that another file of the chunk holds.
+        A file is missing, broken, or from another detector, lacks the truth that is asked for, or holds an event that
+        another one holds; or there are fewer background events than events.
+    OutputError
+        The table cannot be written.
     """
-    tables = [_matched(settings, path) for path in tpstream]
-    events = [np.unique(table["event_uid"]) for table in tables]
-    check_distinct(events, tpstream, "list each file once")
-    table = {key: np.concatenate([part[key] for part in tables]) for key in TP_TABLE}
-    order = np.argsort(table["event_uid"], kind="stable")
-    table = {key: values[order] for key, values in table.items()}
-    write_table(tps, table, TP_TABLE)
-    log.info("%s: %d TPs in %d events from %d files", tps, len(order), sum(map(len, events)), len(tpstream))
+    problems: dict[Path, str] = {}
+    while True:
+        try:
+            _Chunk(settings, problems).write(tpstream, background, tps)
+            return
+        except _BrokenFileError as broken:
+            if not settings.quarantine:
+                raise broken.reason from None
+            # A file may turn out broken in its middle. Nothing of the table is left then; the rest starts again.
+            log.warning("left out: %s", broken.reason)
+            problems[broken.path] = str(broken.reason)
 
 
-def _matched(settings: MatchSettings, path: Path) -> Columns:
-    if path.name in settings.sha256:
-        check_sha256(path, settings.sha256[path.name])
-    trees = read_tpstream(path, _TREES[settings.truth])
-    detector = load_detector(settings.detector)
+class _BrokenFileError(Exception):
+    """One file of the chunk cannot be used."""
+
+    def __init__(self, path: Path, reason: DataError) -> None:
+        super().__init__(str(reason))
+        self.path, self.reason = path, reason
+
+
+@contextmanager
+def _blamed(path: Path) -> Iterator[None]:
     try:
-        table = match(trees, detector, truth=settings.truth, interaction=settings.interaction)
-    except ValueError as error:
-        raise DataError(f"{path}: {error}; is 'match.detector' right for this file?") from error
-    has_truth = bool(np.isfinite(table["energy_true_mev"]).any())
-    if settings.truth != "none" and not has_truth:
-        log.warning("%s: no truth of a neutrino interaction found, although match.truth is '%s'", path, settings.truth)
-    log.info("%s: %d TPs, %d of them signal", path, len(table["channel"]), int(table["is_signal"].sum()))
-    return table
+        yield
+    except DataError as error:
+        raise _BrokenFileError(path, error) from error
+
+
+class _File:
+    """An open input file: its events, its record, and how its truth is matched."""
+
+    def __init__(self, stack: ExitStack, path: Path, settings: MatchSettings) -> None:
+        self.path, self.record = path, file_record(path)
+        with _blamed(path):
+            check_sha256(path, self.record["sha256"], settings.sha256)
+            stream = stack.enter_context(TpStream(path))
+            truth = possible_truth(stream, settings.truth)
+            self._compared = settings.compare and truth != "none" and can_compare(stream)
+            self.events = EventFile(stream, needed_columns(truth, self._compared))
+            tag = production_tag(path, settings.production, stream.layout, stream.version())
+        if truth != settings.truth and len(self.events.uid):
+            log.warning("%s: holds no truth, although match.truth is '%s'; taken as data", path, settings.truth)
+        self._settings = settings.model_copy(update={"truth": truth})
+        self._n_signal, self._has_energy, self._earliest = 0, False, np.iinfo(np.int64).max
+        self.agreement: Sources = {}
+        self.record |= {"production": tag, "tree": stream.tp_tree, "n_events": len(self.events.uid)}
+        self.record["n_tps"] = int(self.events.n_tps.sum())
+        log.info("%s: %d TPs in %d events, %s", path, self.record["n_tps"], self.record["n_events"], tag)
+
+    def matched(self, first: int, last: int, detector: Detector) -> Columns:
+        """TPs of the events ``first .. last`` with their truth."""
+        with _blamed(self.path):
+            trees = self.events.read(first, last)
+            try:
+                table = match(trees, detector, settings=self._settings)
+                if self._compared:
+                    self.agreement = add_counts(self.agreement, compare(trees, detector, self._settings))
+            except ValueError as error:
+                raise DataError(f"{self.path}: {error}; is 'match.detector' right for this file?") from error
+            validate(table, TP_TABLE, self.path)
+            check_single(table, self.path)
+        self._look_at(table)
+        return table
+
+    def _look_at(self, table: Columns) -> None:
+        add_lowest_adc(self.record, table["plane"], table["adc_peak"])
+        self._n_signal += int(table["is_signal"].sum())
+        self._has_energy |= bool(np.isfinite(table["energy_true_mev"]).any())
+        if len(table["time_start"]):
+            self._earliest = min(self._earliest, int(table["time_start"].min()))
+
+    def finish(self, background: bool = False) -> None:
+        """Say what came of the file."""
+        truth = self._settings.truth
+        log.info("%s: %d TPs are signal", self.path, self._n_signal)
+        if not self.record["n_tps"] or truth == "none" or background:
+            return
+        if truth != "backtracker" and self._earliest > LAST_SIMIDE_TIME:
+            log.warning(
+                "%s: TPs begin at %d clock ticks, deposits end at %d: match.truth '%s' finds nothing; use backtracker",
+                *(self.path, self._earliest, LAST_SIMIDE_TIME, truth),
+            )
+        elif not self._has_energy:
+            log.warning("%s: no truth of a neutrino interaction found by match.truth '%s'", self.path, truth)
+
+
+class _Overlay:
+    """Background events in memory, and for which event each of them was drawn."""
+
+    def __init__(self, settings: Overlay, background: Columns, signal_uid: np.ndarray, where: Path) -> None:
+        self._settings, self._background, self._signal_uid, self._where = settings, background, signal_uid, where
+        with self._explained():
+            uid, _, fingerprint = event_contents(background, settings)
+            self._drawn, self.counts = pair_events(signal_uid, uid, fingerprint, settings)
+        self.counts["noise_tps_dropped"] = 0
+
+    def laid_over(self, columns: Columns) -> Columns:
+        """Whole events with their background events."""
+        with self._explained():
+            table, dropped = lay_over(columns, self._background, self._signal_uid, self._drawn, self._settings)
+        self.counts["noise_tps_dropped"] += dropped
+        return table
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise DataError(f"{self._where}: background: {error}") from error
+
+
+class _Chunk:
+    """The files of a chunk that are not known to be broken."""
+
+    def __init__(self, settings: MatchSettings, problems: Mapping[Path, str]) -> None:
+        self._settings, self._problems = settings, problems
+        self._detector = load_detector(settings.detector)
+
+    def write(self, signal: Sequence[Path], background: Sequence[Path], target: Path) -> None:
+        """Write the table."""
+        sources: Sources = {}
+        n_tps = 0
+        with ExitStack() as stack:
+            files = self._open(stack, signal, self._settings)
+            # the production and the agreement of methods are those of the sample's own files
+            plain = self._settings.model_copy(update={"production": None, "compare": False})
+            others = self._open(stack, background, plain)
+            over = self._overlay(files, others, background[0].parent) if background else None
+            with open_table(target, TP_TABLE, sources) as table:
+                for columns in self._batches(files):
+                    complete = columns if over is None else over.laid_over(columns)
+                    table.append(complete)
+                    n_tps += len(complete["event_uid"])
+                for file in files:
+                    file.finish()
+                sources |= self._records("files", signal, files) | self._records("background", background, others)
+                sources |= {"truth": self._settings.truth} | _agreement(files)
+                if over is not None:
+                    sources["overlay"] = over.counts
+        n_events = sum(file.record["n_events"] for file in files)
+        log.info("%s: %d TPs in %d events from %d files", target, n_tps, n_events, len(files))
+
+    def _open(self, stack: ExitStack, paths: Sequence[Path], settings: MatchSettings) -> list[_File]:
+        files = [_File(stack, path, settings) for path in paths if path not in self._problems]
+        if files:
+            check_distinct([file.events.uid for file in files], [file.path for file in files], "list each file once")
+        return files
+
+    def _batches(self, files: Sequence[_File]) -> Iterator[Columns]:
+        """Matched TPs of whole events, in the order of the events."""
+        done, total = 0, sum(file.record["n_tps"] for file in files)
+        for batch in batches([file.events for file in files], self._settings.tps_per_batch):
+            parts = [files[number].matched(first, last, self._detector) for number, first, last in batch]
+            yield _joined(parts)
+            done += sum(int(files[number].events.n_tps[first:last].sum()) for number, first, last in batch)
+            if done < total:
+                log.info("%d of %d TPs", done, total)
+
+    def _overlay(self, files: Sequence[_File], others: Sequence[_File], where: Path) -> _Overlay:
+        parts = [{key: columns[key] for key in _OF_TP} for columns in self._batches(others)]
+        for file in others:
+            file.finish(background=True)
+        events = np.concatenate([np.zeros(0, np.uint64), *(file.events.uid for file in files)])
+        empty = {key: np.zeros(0, TP_TABLE[key].dtype) for key in _OF_TP}
+        background = {key: np.concatenate([empty[key], *(part[key] for part in parts)]) for key in _OF_TP}
+        return _Overlay(self._settings.overlay, background, events, where)
+
+    def _records(self, kind: str, paths: Sequence[Path], files: Sequence[_File]) -> Sources:
+        known = {file.path: file.record for file in files}
+        return {
+            kind: [
+                known[path] if path in known else file_record(path) | {"problem": self._problems[path]}
+                for path in paths
+            ]
+        }
+
+
+def _agreement(files: Sequence[_File]) -> Sources:
+    total: Sources = {}
+    for file in files:
+        total = add_counts(total, file.agreement)
+    return {"comparison": total} if total else {}
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    """One table of several, in the order of the events; rows of an event stay in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    order = np.argsort(np.concatenate([part["event_uid"] for part in parts]), kind="stable")
+    return {key: np.concatenate([part[key] for part in parts])[order] for key in TP_TABLE}

@@ -184,7 +184,7 @@ def _pointing(name: str, link: Link) -> dict[str, Any]:
 
 
 def _dataset(name: str, link: Link) -> dict[str, Any]:
-    path, page = Path(paths.dataset_file("card.json", name)), Path(paths.dataset_file("card.html", name))
+    path, page = Path(config.dataset_file("card.json", name)), Path(config.dataset_file("card.html", name))
     card = read_strict_json(path) if path.exists() else {}
     counts, splits = card.get("counts", {}), card.get("splits", {})
     return {

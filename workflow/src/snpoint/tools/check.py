@@ -195,9 +195,11 @@ def _check_normalized(path: Path, arrays: dict) -> None:  # type: ignore[type-ar
 
 
 def _parquet(path: Path) -> None:
-    from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, read_table
+    from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, iter_table, read_sources
 
-    read_table(path, CLUSTER_TABLE if path.parent.name == "cluster" else TP_TABLE)
+    read_sources(path)
+    for _ in iter_table(path, CLUSTER_TABLE if path.parent.name == "cluster" else TP_TABLE):
+        pass  # reading checks
 
 
 def _tpstream(path: Path) -> None:

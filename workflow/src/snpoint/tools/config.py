@@ -14,7 +14,7 @@ from snpoint.documents import Dataset, Pointing, Sample, Version
 from snpoint.errors import ConfigError, InputMissingError, SnpointError, UsageError
 from snpoint.inheritance import config_file
 from snpoint.preflight import references
-from snpoint.settings import Section
+from snpoint.section import Section
 from snpoint.site import Site, load_site
 
 SCHEMAS: dict[str, type[Section]] = {

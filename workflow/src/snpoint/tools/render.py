@@ -100,9 +100,9 @@ def job_wildcards(target: str, stage: str) -> dict[str, str]:
         raise UsageError(f"'{target}': expected folder/name, for example electron_direction/v0 or samples/sim_es")
     stages: dict[str, dict[str, str]]
     if folder == "samples":
-        simulated = config.load_sample(name).source == "simulated"
-        chunks = paths.SAMPLE_STAGES if simulated else paths.SAMPLE_STAGES[1:]
+        chunks = paths.SAMPLE_STAGES if config.is_simulated(name) else paths.SAMPLE_STAGES[1:]
         stages = {chunked: {"sample": name, "chunk": FIRST} for chunked in chunks}
+        stages["calibrate"] = {"sample": name}
     elif folder == "datasets":
         first = config.load_dataset(name).samples[0]
         stages = {"image": {"dataset": name, "sample": first, "chunk": FIRST}, "dataset": {"dataset": name}}

@@ -1,0 +1,160 @@
+"""Tables of TPs: whole events in row groups, their sources, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from snpoint.data import tables
+from snpoint.data.events import check_distinct, check_single
+from snpoint.data.tables import (
+    CLUSTER_TABLE,
+    TP_TABLE,
+    Columns,
+    iter_table,
+    open_table,
+    read_sources,
+    read_table,
+    write_table,
+)
+from snpoint.errors import DataError, InputMissingError
+
+
+def rows(*uids: int) -> Columns:
+    """One TP of each event number given, told apart by its channel."""
+    table = {key: np.zeros(len(uids), array.dtype) for key, array in TP_TABLE.items()}
+    return table | {"event_uid": np.array(uids, "u8"), "channel": np.arange(len(uids), dtype="i4")}
+
+
+def test_table_survives_writing_and_reading(tmp_path: Path) -> None:
+    written = rows(1, 1, 2) | {"time_start": np.array([5, 1 << 41, 7]), "background_uid": np.full(3, 2**64 - 1, "u8")}
+    written["x_cm"] = np.array([np.nan, -360.5, 0], "f4")
+    write_table(tmp_path / "a.parquet", written, TP_TABLE)
+    again = read_table(tmp_path / "a.parquet", TP_TABLE)
+    assert list(again) == list(TP_TABLE)
+    for key, values in written.items():
+        np.testing.assert_array_equal(again[key], values, err_msg=key)
+        assert again[key].dtype == values.dtype
+    assert list(read_table(tmp_path / "a.parquet", TP_TABLE, ["channel"])) == ["channel"]
+
+
+def test_row_groups_hold_whole_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_ROWS_PER_GROUP", 4)
+    written = rows(*[1] * 3, *[2] * 2, 3, *[4] * 9, 5)
+    write_table(tmp_path / "a.parquet", written, TP_TABLE)
+    groups = [piece["event_uid"].tolist() for piece in iter_table(tmp_path / "a.parquet", TP_TABLE)]
+    assert groups == [[1] * 3, [2, 2, 3], [4] * 9, [5]]
+    channels = [piece["channel"] for piece in iter_table(tmp_path / "a.parquet", TP_TABLE, ["channel"])]
+    np.testing.assert_array_equal(np.concatenate(channels), written["channel"])
+
+
+def test_pieces_can_be_appended_and_sources_filled_in_until_the_end(tmp_path: Path) -> None:
+    sources = {"truth": "none"}
+    with open_table(tmp_path / "a.parquet", TP_TABLE, sources) as table:
+        table.append(rows(1, 2))
+        table.append(rows())
+        table.append(rows(3))
+        sources["files"] = [{"name": "é.root", "problem": None}]
+    assert read_table(tmp_path / "a.parquet", TP_TABLE)["event_uid"].tolist() == [1, 2, 3]
+    assert read_sources(tmp_path / "a.parquet") == sources
+
+
+def test_event_numbers_take_all_of_their_64_bits(tmp_path: Path) -> None:
+    uids = [1, 2**63 - 1, 2**63, 2**64 - 1]
+    write_table(tmp_path / "a.parquet", rows(*uids), TP_TABLE)
+    assert read_table(tmp_path / "a.parquet", TP_TABLE)["event_uid"].tolist() == uids
+    assert next(iter_table(tmp_path / "a.parquet", TP_TABLE))["event_uid"].tolist() == uids
+
+
+def test_empty_table_is_legal(tmp_path: Path) -> None:
+    with open_table(tmp_path / "a.parquet", CLUSTER_TABLE):
+        pass
+    table = read_table(tmp_path / "a.parquet", CLUSTER_TABLE)
+    assert {key: (len(values), values.dtype) for key, values in table.items()} == {
+        key: (0, np.dtype(array.dtype)) for key, array in CLUSTER_TABLE.items()
+    }
+    assert list(iter_table(tmp_path / "a.parquet", CLUSTER_TABLE)) == []
+    assert read_sources(tmp_path / "a.parquet") == {}
+
+
+@pytest.mark.parametrize("pieces", [[rows(2, 1)], [rows(1, 2), rows(2, 3)], [rows(3), rows(1)]])
+def test_events_out_of_order_or_in_parts_are_refused_and_nothing_is_written(
+    tmp_path: Path, pieces: list[Columns]
+) -> None:
+    with (
+        pytest.raises(DataError, match="ascending order, or an event was appended in two parts"),
+        open_table(tmp_path / "a.parquet", TP_TABLE) as table,
+    ):
+        for piece in pieces:
+            table.append(piece)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_columns_that_break_the_contract_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.parquet: 'channel' has dtype f8"):
+        write_table(tmp_path / "a.parquet", rows(1) | {"channel": np.zeros(1)}, TP_TABLE)
+    with pytest.raises(DataError, match=r"unknown keys \['cluster_id'\]"):
+        write_table(tmp_path / "a.parquet", rows(1) | {"cluster_id": np.zeros(1, "i4")}, TP_TABLE)
+
+
+def test_table_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+    for read in (lambda path: read_table(path, TP_TABLE), lambda path: list(iter_table(path, TP_TABLE)), read_sources):
+        with pytest.raises(InputMissingError, match="no such file"):
+            read(tmp_path / "nowhere.parquet")
+        (tmp_path / "broken.parquet").write_bytes(b"PAR1 broken PAR1")
+        with pytest.raises(DataError, match=r"broken\.parquet: not a readable parquet file"):
+            read(tmp_path / "broken.parquet")
+
+
+def test_truncated_table_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_table(path, rows(*range(1000)), TP_TABLE)
+    whole = path.read_bytes()
+    for share in (0.0, 0.3, 0.9, 0.999):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(DataError, match="not a readable parquet file"):
+            read_table(path, TP_TABLE)
+
+
+def test_table_of_another_kind_or_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.parquet"
+    write_table(path, rows(1), TP_TABLE)
+    with pytest.raises(DataError, match=r"missing columns .*cluster_id"):
+        read_table(path, CLUSTER_TABLE)
+    monkeypatch.setattr(tables, "FORMAT_VERSION", 1)
+    with pytest.raises(DataError, match="format version 2, this snpoint reads 1"):
+        read_table(path, TP_TABLE)
+    pq.write_table(pq.read_table(path).replace_schema_metadata(), path)
+    with pytest.raises(DataError, match="carries no format version"):
+        read_table(path, TP_TABLE)
+
+
+def test_event_in_two_row_groups_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_table(path, rows(1, 1, 2), TP_TABLE)
+    metadata = {"snpoint": json.dumps({"format_version": tables.FORMAT_VERSION})}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path, row_group_size=1)
+    with pytest.raises(DataError, match="run 0, subrun 0, event 1 is not in one piece"):
+        list(iter_table(path, TP_TABLE))
+
+
+def test_event_in_two_files_is_named_with_both(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.root", tmp_path / "b.root"]
+    check_distinct([np.array([1, 2], "u8"), np.array([3], "u8")], paths, "")
+    with pytest.raises(DataError, match=r"b\.root: 1 events are there twice, such as .*event 2, also in a\.root; stop"):
+        check_distinct([np.array([1, 2], "u8"), np.array([2, 3], "u8")], paths, "stop")
+
+
+def test_event_that_is_twice_in_one_file_shows_by_its_copies(tmp_path: Path) -> None:
+    def tps(*starts: tuple[int, int, int]) -> Columns:
+        uid, time, channel = zip(*starts, strict=True)
+        return {"event_uid": np.array(uid, "u8"), "time_start": np.array(time), "channel": np.array(channel)}
+
+    check_single(tps((1, 0, 5), (1, 32, 5), (2, 32, 5)), tmp_path / "a.root")
+    check_single(tps((1, 0, 5), (1, 0, 5), (1, 32, 5), (1, 64, 5)), tmp_path / "a.root")  # an odd TP, not an odd event
+    with pytest.raises(DataError, match=r"a\.root: 1 events are there twice, such as run 0, subrun 0, event 2"):
+        check_single(tps((1, 0, 5), (2, 0, 5), (2, 0, 5), (2, 0, 6), (2, 0, 6)), tmp_path / "a.root")

@@ -1,0 +1,91 @@
+"""Which input files may make up one dataset: their productions, broken ones, and files listed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from snpoint.errors import DataError
+
+File = Mapping[str, Any]
+Json = dict[str, Any]
+
+STAND_IN = "stand_in:"
+"""How the tag of a sample begins that was simulated in place of files that are not there."""
+_MOST_NAMES = 3
+
+
+def productions(files: Sequence[File]) -> list[Json]:
+    """One entry per production tag of the files that could be read: tag, number of files, events, and a few names."""
+    found: dict[str, Json] = {}
+    for file in files:
+        if file.get("problem"):
+            continue
+        entry = found.setdefault(str(file["production"]), {"files": 0, "events": 0, "examples": []})
+        entry["files"] += 1
+        entry["events"] += int(file.get("n_events") or 0)
+        if len(entry["examples"]) < _MOST_NAMES:
+            entry["examples"].append(file["name"])
+    return [{"tag": tag, **found[tag]} for tag in sorted(found)]
+
+
+def check_productions(found: Sequence[Json], declared: Sequence[str], where: object) -> None:
+    """Check that files of several productions are mixed only where that was asked for.
+
+    Parameters
+    ----------
+    found
+        As of `productions`.
+    declared
+        Patterns of tags (``*`` stands for anything) that may be mixed; empty: one tag alone, whatever it is.
+    where
+        What the message begins with.
+
+    Raises
+    ------
+    DataError
+        There are several tags and none is declared, or a tag matches no declared pattern.
+    """
+    if declared:
+        strange = [entry for entry in found if not any(fnmatchcase(entry["tag"], pattern) for pattern in declared)]
+        if strange:
+            raise DataError(
+                f"{where}: files of productions that dataset.productions {list(declared)} does not name: "
+                f"{_listed(strange)}; take them off the samples, or add their tags"
+            )
+    elif len(found) > 1:
+        raise DataError(
+            f"{where}: files of {len(found)} productions are mixed: {_listed(found)}; take one of them off the "
+            "samples, or name all in dataset.productions"
+        )
+
+
+def check_files(files: Sequence[File], max_quarantined: float, where: object) -> None:
+    """Check that not too many files are broken, and that none was read twice.
+
+    Raises
+    ------
+    DataError
+        The share of broken files is above ``max_quarantined``, or two files have the same checksum.
+    """
+    broken = [file for file in files if file.get("problem")]
+    if len(broken) > max_quarantined * len(files):
+        shown = "; ".join(f"{file['name']} ({file['problem']})" for file in broken[:_MOST_NAMES])
+        raise DataError(
+            f"{where}: {len(broken)} of {len(files)} input files are broken, more than dataset.max_quarantined = "
+            f"{max_quarantined:g} allows: {shown}; copy them again, take them off the samples, or raise the limit"
+        )
+    names: dict[str, str] = {}
+    for file in files:
+        if file.get("problem") or not file.get("sha256"):
+            continue
+        first = names.setdefault(file["sha256"], file["name"])
+        if first != file["name"]:
+            raise DataError(
+                f"{where}: {first} and {file['name']} have the same content; take one of them off the samples"
+            )
+
+
+def _listed(found: Sequence[Json]) -> str:
+    return ", ".join(f"'{entry['tag']}' ({entry['files']} files such as {entry['examples'][0]})" for entry in found)

@@ -1,0 +1,180 @@
+"""Figures of the calibration: scale of each plane, its dependence on the charge, and the two energy studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from snpoint.physics.calibration import LEAST_ELECTRONS, REFERENCE_ELECTRONS
+from snpoint.physics.energystudies import ENERGIES, TOLERANCE_MEV, Tracks
+from snpoint.plots.canvas import COLORS, figure, style
+
+PLANES = ("U", "V", "X")
+_PLANE_COLORS = (COLORS["main"], COLORS["second"], COLORS["third"])
+_LOOKS = {"predecessor": COLORS["truth"], "calibrated": COLORS["main"], "deposited": COLORS["third"]}
+_MOST_POINTS = 4000
+"""Points of a scatter plot; more make a blot and a slow file."""
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+@style()
+def scale(tps: Columns, found: dict[str, Any], predecessor: tuple[float, float, float]) -> tuple[Figure, pd.DataFrame]:
+    """ADC of TPs against the energy behind them, per plane, with the calibrated line and the predecessor's."""
+    canvas, axes = figure(12.6, 4.4, ncols=3)
+    for number, (axis, plane) in enumerate(zip(axes, PLANES, strict=True)):
+        own = np.flatnonzero(tps["plane"] == number)
+        rows = own[:: max(1, len(own) // _MOST_POINTS)]
+        edep, adc = tps["edep_mev"][rows], tps["adc_integral"][rows] / 1000.0
+        axis.plot(edep, adc, "o", ms=2.5, alpha=0.35, mew=0, color=COLORS["baseline"], rasterized=True)
+        top = float(np.quantile(tps["edep_mev"][own], 0.998)) * 1.05
+        factor, error = found["adc_per_mev"][plane], found["adc_per_mev_error"][plane]
+        line = np.array([0.0, top])
+        axis.plot(line, line * factor / 1000, color=COLORS["main"], label=f"calibrated: {factor:.0f} ± {error:.0f}")
+        old = predecessor[number]
+        axis.plot(line, line * old / 1000, color=COLORS["truth"], ls="--", label=f"predecessor: {old:.0f}")
+        highest = float(np.quantile(tps["adc_integral"][own], 0.998)) / 1000
+        axis.set(xlim=(0, top), ylim=(0, 1.15 * max(highest, top * factor / 1000)))
+        axis.set(xlabel="true deposit of the TP [MeV]", title=f"Plane {plane}, {len(own):,} TPs")
+        axis.legend(title="ADC per MeV", loc="upper left")
+    axes[0].set_ylabel("ADC integral of the TP [1000]")
+    table = pd.DataFrame(
+        {
+            "plane": PLANES,
+            "adc_per_mev": [found["adc_per_mev"][plane] for plane in PLANES],
+            "adc_per_mev_error": [found["adc_per_mev_error"][plane] for plane in PLANES],
+            "predecessor": predecessor,
+            "n_tps": [found["n_tps"][plane] for plane in PLANES],
+        }
+    )
+    return canvas, table
+
+
+@style()
+def linearity(tps: Columns, found: dict[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """ADC per electron against the charge: median and 16-84% band in bins, and the power law."""
+    canvas, axes = figure(12.6, 4.4, ncols=3)
+    rows: list[dict[str, Any]] = []
+    for number, (axis, plane) in enumerate(zip(axes, PLANES, strict=True)):
+        own = (tps["plane"] == number) & (np.nan_to_num(tps["n_electrons"]) > 0)
+        electrons = tps["n_electrons"][own].astype(np.float64)
+        bins = _binned(electrons, tps["adc_integral"][own] / electrons)
+        axis.set(xscale="log", xlabel="electrons behind the TP [1000]", title=f"Plane {plane}")
+        rows += [{"plane": plane, **row} for row in bins]
+        if bins:
+            x, low, median, high = (
+                np.array([row[key] for row in bins]) for key in ("electrons", "p16", "median", "p84")
+            )
+            axis.fill_between(x / 1000, low, high, color=COLORS["band"], alpha=0.6, lw=0, label="68% of TPs")
+            axis.plot(x / 1000, median, "o-", color=COLORS["main"], ms=4, label="median")
+            axis.set_ylim(0, 1.25 * float(np.quantile(high[x > LEAST_ELECTRONS / 2], 1.0, method="lower")))
+            axis.set_xlim(x.min() / 1000, x.max() / 1000)
+        _power_law(axis, found["power_law"][plane], electrons)
+        axis.axvspan(axis.get_xlim()[0], LEAST_ELECTRONS / 1000, color="#f0f0f0", zorder=0)
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.legend(loc="upper right")
+    axes[0].set_ylabel("ADC per electron")
+    return canvas, pd.DataFrame(rows)
+
+
+def _binned(electrons: NDArray[Any], ratio: NDArray[Any]) -> list[dict[str, Any]]:
+    """Quantiles of the ratio in bins of equal population."""
+    if len(electrons) < 20:
+        return []
+    order = np.argsort(electrons)
+    parts = np.array_split(order, min(20, len(order) // 10))
+    return [
+        dict(
+            zip(
+                ("electrons", "p16", "median", "p84", "n"),
+                (float(np.median(electrons[part])), *np.quantile(ratio[part], (0.16, 0.5, 0.84)).tolist(), len(part)),
+                strict=True,
+            )
+        )
+        for part in parts
+    ]
+
+
+def _power_law(axis: Any, law: dict[str, Any] | None, electrons: NDArray[Any]) -> None:
+    if law is None:
+        return
+    x = np.geomspace(LEAST_ELECTRONS, max(electrons.max(), 2 * LEAST_ELECTRONS), 50)
+    label = f"{law['adc_per_electron']:.4f} (q / {REFERENCE_ELECTRONS / 1000:.0f}k)$^{{{law['power']:+.3f}}}$"
+    y = law["adc_per_electron"] * (x / REFERENCE_ELECTRONS) ** law["power"]
+    axis.plot(x / 1000, y, color=COLORS["truth"], ls="--", label=label)
+
+
+@style()
+def mismatch(tracks: Tracks, energies: dict[str, NDArray[Any]]) -> tuple[Figure, pd.DataFrame]:
+    """First study: energy against momentum, and the missing energy, for each definition of the energy."""
+    canvas, axes = figure(12.6, 7.6, nrows=2, ncols=3)
+    top = 1.1 * float(max(tracks.momentum_mev.max(), 1.0))
+    rows = slice(None, None, max(1, len(tracks.momentum_mev) // _MOST_POINTS))
+    for axis, (name, energy) in zip(axes[0], energies.items(), strict=True):
+        for number, color in enumerate(_PLANE_COLORS):
+            own = tracks.plane[rows] == number
+            points = tracks.momentum_mev[rows][own], np.minimum(energy[rows][own], top)
+            axis.plot(*points, "o", ms=3.5, alpha=0.6, mew=0, color=color, label=PLANES[number], rasterized=True)
+        line = np.array([0.0, top])
+        axis.fill_between(line, line - TOLERANCE_MEV, line + TOLERANCE_MEV, color="#ececec", lw=0, zorder=0)
+        axis.plot(line, line, color=COLORS["baseline"], ls="--", lw=1.2)
+        axis.set(xlim=(0, top), ylim=(0, top), xlabel="momentum of the electron [MeV]", title=_title(name))
+    axes[0, 0].set_ylabel("energy of the dominant particle [MeV]")
+    axes[0, 0].legend(title="plane", loc="upper left")
+    edges = np.linspace(-15, 35, 26)
+    for number, axis in enumerate(axes[1]):
+        _missing(axis, tracks, energies, number, edges)
+    axes[1, 0].set_ylabel("events")
+    table = pd.DataFrame({"plane": tracks.plane, "momentum_mev": tracks.momentum_mev, **energies})
+    return canvas, table
+
+
+def _missing(axis: Any, tracks: Tracks, energies: dict[str, NDArray[Any]], plane: int, edges: NDArray[Any]) -> None:
+    own = tracks.plane == plane
+    for name, energy in energies.items():
+        missing = tracks.momentum_mev[own] - energy[own]
+        share = float((np.abs(missing) > TOLERANCE_MEV).mean()) if own.any() else 0.0
+        label = f"{name}: {100 * share:.0f}% off"
+        shown = np.clip(missing, edges[0], np.nextafter(edges[-1], 0))
+        axis.hist(shown, edges, histtype="step", lw=1.7, color=_LOOKS[name], label=label)
+    axis.axvspan(-TOLERANCE_MEV, TOLERANCE_MEV, color="#ececec", zorder=0)
+    axis.set(xlim=(edges[0], edges[-1]), xlabel="momentum − energy [MeV] (outer bins: and beyond)")
+    axis.set_title(f"Plane {PLANES[plane]}")
+    axis.legend(loc="upper right")
+
+
+def _title(name: str) -> str:
+    text = ENERGIES[name]
+    return text[0].upper() + text[1:]
+
+
+@style()
+def per_tp(study: dict[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Second study: mismatches, mean difference and correlation against the energy added per TP."""
+    canvas, axes = figure(12.6, 4.2, ncols=3)
+    shown = (
+        ("share", "share off by more than 5 MeV"),
+        ("mean_mev", "mean |difference| [MeV]"),
+        ("correlation", "correlation"),
+    )
+    tables = {name: pd.DataFrame(found["scan"]) for name, found in study["found"].items()}
+    looks = {"all": COLORS["baseline"], **dict(zip(PLANES, _PLANE_COLORS, strict=True))}
+    for axis, (key, label) in zip(axes, shown, strict=True):
+        for name, table in tables.items():
+            values = table[key].astype(float)
+            line = "--" if name == "all" else "-"
+            axis.plot(
+                table["mev_per_tp"], values, line, color=looks[name], label="all planes" if name == "all" else name
+            )
+        axis.axvline(study["registry"]["mev_per_tp"], color=COLORS["truth"], ls=":", label="tried by the predecessor")
+        axis.set(xlabel="energy added per TP [MeV]", ylabel=label)
+    axes[0].set_ylim(0, 1)
+    axes[1].set_ylim(0, None)
+    axes[1].legend(loc="upper left")
+    axes[0].set_title("Adding a fixed energy per TP")
+    return canvas, pd.concat([table.assign(planes=name) for name, table in tables.items()], ignore_index=True)

@@ -1,0 +1,130 @@
+"""``calibrate``: TPs with truth -> ADC per MeV and per electron of each plane, and two studies of the energy."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from snpoint.data.calibration import PREDECESSOR_ADC_PER_MEV, write_calibration
+from snpoint.data.tables import TP_TABLE, Columns, iter_table
+from snpoint.errors import DataError
+from snpoint.physics import energystudies as studies
+from snpoint.physics.calibration import LEAST_ELECTRONS, NEEDED, calibrate, usable
+from snpoint.physics.geometry import PLANES
+from snpoint.plots import calibration as plots
+from snpoint.plots.canvas import write_figure, write_pdf
+from snpoint.plots.pages import text_page
+from snpoint.settings import CalibrateSettings
+
+log = logging.getLogger(__name__)
+
+Pages = dict[str, tuple[Figure, pd.DataFrame]]
+
+
+def run(settings: CalibrateSettings, *, tps: list[Path], calibration: Path, report: Path) -> None:
+    """Measure the factors on all tables together and write them, a report and its plots.
+
+    Raises
+    ------
+    InputMissingError, DataError
+        A table is missing or broken, or the tables hold no TP with truth on some plane.
+    """
+    table, n_read = _usable(settings, tps)
+    if not len(table["plane"]):
+        raise DataError(
+            f"{tps[0]}: no TP in {len(tps)} tables has a known deposit (of {n_read}); calibrate on a sample whose "
+            "match.truth is not 'none', or lower calibrate.min_tot and calibrate.min_edep_mev"
+        )
+    try:
+        found = calibrate(table, settings.bootstrap_samples, settings.seed)
+    except ValueError as error:
+        raise DataError(f"{tps[0]}: {error}, in {len(tps)} tables; calibrate on a larger sample") from error
+    tracks = studies.dominant_tracks(table)
+    factors = (found["adc_per_mev"]["U"], found["adc_per_mev"]["V"], found["adc_per_mev"]["X"])
+    mismatch = studies.mismatch_study(tracks, PREDECESSOR_ADC_PER_MEV, factors)
+    per_tp = studies.per_tp_study(tracks, PREDECESSOR_ADC_PER_MEV)
+    text = studies.sentences(mismatch, per_tp)
+    content: dict[str, Any] = {
+        "detector": settings.detector,
+        **found,
+        "predecessor_adc_per_mev": dict(zip(PLANES, PREDECESSOR_ADC_PER_MEV, strict=True)),
+        "n_tps_read": n_read,
+        "tables": [path.name for path in tps],
+        "studies": {"momentum_energy": mismatch, "energy_per_tp": per_tp},
+        "sentences": text,
+        "settings": settings.model_dump(mode="json"),
+    }
+    pages = _pages(table, tracks, content, factors)
+    for name, (canvas, numbers) in pages.items():
+        write_figure(canvas, report.parent / "plots" / f"{name}.png", numbers)
+    title = f"Calibration of {report.absolute().parents[1].name}"
+    first = [_first_page(title, content), text_page("Momentum, energy and energy per TP", text)]
+    write_pdf([*first, *(canvas for canvas, _ in pages.values())], report)
+    write_calibration(calibration, content)
+    for plane in PLANES:
+        log.info(
+            "plane %s: %.0f +- %.0f ADC/MeV from %d TPs of %d events",
+            *(plane, found["adc_per_mev"][plane], found["adc_per_mev_error"][plane], found["n_tps"][plane]),
+            found["n_events"],
+        )
+
+
+def _usable(settings: CalibrateSettings, tps: list[Path]) -> tuple[Columns, int]:
+    """TPs of all tables that measure the scale, and how many TPs were read."""
+    parts: list[Columns] = []
+    n_read = 0
+    for path in tps:
+        for group in iter_table(path, TP_TABLE, NEEDED):
+            n_read += len(group["plane"])
+            chosen = usable(group, settings.min_tot, settings.min_edep_mev)
+            parts.append({key: values[chosen] for key, values in group.items()})
+    if not parts:
+        return {key: np.zeros(0) for key in NEEDED}, n_read
+    return {key: np.concatenate([part[key] for part in parts]) for key in NEEDED}, n_read
+
+
+def _pages(
+    table: Columns, tracks: studies.Tracks, content: dict[str, Any], factors: tuple[float, float, float]
+) -> Pages:
+    pages: Pages = {
+        "scale": plots.scale(table, content, PREDECESSOR_ADC_PER_MEV),
+        "linearity": plots.linearity(table, content),
+    }
+    if len(tracks.plane):
+        energies = studies.energies_of(tracks, PREDECESSOR_ADC_PER_MEV, factors)
+        pages["momentum_energy"] = plots.mismatch(tracks, energies)
+        pages["energy_per_tp"] = plots.per_tp(content["studies"]["energy_per_tp"])
+    return pages
+
+
+def _first_page(title: str, content: dict[str, Any]) -> Figure:
+    made = content["settings"]
+    text = [
+        f"{content['n_events']:,} events in {len(content['tables'])} tables; TPs of at least {made['min_tot']} ticks "
+        f"with at least {made['min_edep_mev']:g} MeV behind them ({sum(content['n_tps'].values()):,} of "
+        f"{content['n_tps_read']:,}).",
+        "ADC per MeV is the ratio of sums over all these TPs, its error the spread over bootstrap samples of events. "
+        f"The power is that of the charge in ADC per electron, from {LEAST_ELECTRONS:,.0f} electrons on: 0 for a "
+        "linear response, negative where pulses cancel themselves in part (bipolar induction pulses of long tracks).",
+    ]
+    header = ("plane", "ADC per MeV", "predecessor", "ADC per e", "at 30k e", "power", "TPs")
+    rows = []
+    for plane in PLANES:
+        law, per_electron = content["power_law"][plane], content["adc_per_electron"][plane]
+        rows.append(
+            (
+                plane,
+                f"{content['adc_per_mev'][plane]:.0f} ± {content['adc_per_mev_error'][plane]:.0f}",
+                f"{content['predecessor_adc_per_mev'][plane]:.0f}",
+                "unknown" if per_electron is None else f"{per_electron:.4f}",
+                "unknown" if law is None else f"{law['adc_per_electron']:.4f}",
+                "unknown" if law is None else f"{law['power']:+.3f}",
+                f"{content['n_tps'][plane]:,}",
+            )
+        )
+    return text_page(title, text, header, rows)

@@ -1,0 +1,74 @@
+"""``snpoint import``: the predecessor's dense images as a dataset that networks can be trained on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from snpoint import config, paths, provenance
+from snpoint.errors import UsageError
+from snpoint.settings import DatasetSettings
+
+DEFAULTS = ("selection.require_truth=false", "selection.min_planes=1", "selection.min_tps_per_plane=1")
+"""What an import sets before ``--set``: everything that is in the files is taken."""
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILES...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the dataset to write (with --name: of all datasets).",
+)
+@click.option("--name", help="Name of the dataset; without -o it is written to results/imported/NAME.")
+@click.option("--layout", help="Layout of the metadata, where the files leave it open: 11, 12_direction, ... 18.")
+@click.option("--production", help="Production tag of all files (default: from their names and folders).")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting of `dataset`, e.g. seed=2.")
+def command(
+    files: tuple[Path, ...],
+    output: Path | None,
+    name: str | None,
+    layout: str | None,
+    production: str | None,
+    changes: tuple[str, ...],
+) -> None:
+    """Turn FILES (or folders of them), images of the predecessor as NPZ, into a dataset.
+
+    Reads images of clusters (128x16, 128x32; metadata of 11 to 18 columns), matched three-plane files and one-metre
+    volumes (208x1242). Planes are put together by event and match number where the files have them. Object arrays are
+    read without executing anything. The images keep the predecessor's orientation; their pixels become TPs of one tick.
+
+    Broken files are named and left out as long as dataset.max_quarantined is not 0.
+    """
+    from snpoint.tools.legacy import write_shards
+
+    folder = _folder(output, name)
+    settings = config.parse_settings("dataset", None, [*DEFAULTS, *changes])
+    assert isinstance(settings, DatasetSettings)  # noqa: S101 -- for the type checker
+    quarantine = settings.max_quarantined > 0
+    shards = list(write_shards(files, folder, layout=layout, production=production, quarantine=quarantine))
+    click.echo(str(make_dataset(settings, folder, shards)))
+
+
+def make_dataset(settings: DatasetSettings, folder: Path, shards: list[Path]) -> Path:
+    """Split the shards and describe them, as the ``dataset`` stage does, with its record; gives the split."""
+    from snpoint.stages import dataset
+
+    split, card, page = (folder / "dataset" / name for name in paths.DATASET_OUTPUTS)
+    with provenance.recorded(paths.provenance(split, "dataset"), "dataset", settings, shards, [split, card, page]):
+        dataset.run(settings, shards=shards, split=split, card=card, page=page)
+    return split
+
+
+def _folder(output: Path | None, name: str | None) -> Path:
+    if output is None and name is None:
+        raise UsageError("where to? give --name NAME (for results/imported/NAME), -o FOLDER, or both (FOLDER/NAME)")
+    if name is not None and not re.fullmatch(paths.NAME, name):
+        raise UsageError(f"--name '{name}': a dataset is named with small letters, digits and _")
+    folder = Path(paths.imported_folder(str(name))) if output is None else output / (name or "")
+    if any((folder / part).exists() for part in ("image", "dataset")):
+        raise UsageError(f"{folder} already holds a dataset; remove it, or write to another folder")
+    return folder
