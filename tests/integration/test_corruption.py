@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import uproot
 
@@ -90,6 +91,13 @@ def branches(change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -
 WRONG_DTYPE = branches(lambda tree: tree | {"adc_integral": tree["adc_integral"].astype("f4")})
 MISSING_BRANCH = branches(lambda tree: {key: values for key, values in tree.items() if key != "samples_to_peak"})
 
+
+def events_in_pieces(path: Path) -> None:
+    """Row groups that cut through events."""
+    table = pq.read_table(path)
+    pq.write_table(table, path, row_group_size=7)
+
+
 V0 = "electron_direction/v0"
 DAMAGES: list[tuple[str, Damage]] = [
     ("samples/sim_es/simulate/0000.root", cut),
@@ -97,6 +105,9 @@ DAMAGES: list[tuple[str, Damage]] = [
     ("samples/sim_es/simulate/0000.root", MISSING_BRANCH),
     ("samples/sim_es/match/0000.parquet", cut),
     ("samples/sim_es/cluster/0000.parquet", cut),
+    ("samples/sim_es/match/0000.parquet", events_in_pieces),
+    ("samples/sim_es/calibrate/calibration.json", drop_json_key),
+    ("samples/sim_es/calibrate/report.pdf", cut),
     ("datasets/sim_es/image/shard_sim_es_0000.npz", cut),
     ("datasets/sim_es/image/shard_sim_es_0000.npz", OTHER_VERSION),
     ("datasets/sim_es/image/shard_sim_es_0000.npz", arrays(tick=lambda values: values.astype("i4"))),

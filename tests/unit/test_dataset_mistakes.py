@@ -229,7 +229,9 @@ def test_two_productions(tmp_path):
         card_of(tmp_path, arrays)
     with pytest.raises(DataError, match=r"dataset\.productions \['nov11/\*'\] does not name: 'nov10/prodmarley_es'"):
         card_of(tmp_path, arrays, productions=["nov11/*"])
-    card = card_of(tmp_path, arrays, productions=["nov1?/prodmarley_es"])
+    with pytest.raises(DataError, match=r"'nov1\?/\*' in dataset\.productions fits 2 productions"):
+        card_of(tmp_path, arrays, productions=["nov1?/*"])
+    card = card_of(tmp_path, arrays, productions=["nov10/*", "nov11/*"])
     assert [(entry["tag"], entry["files"]) for entry in card["productions"]] == [
         ("nov10/prodmarley_es", 1),
         ("nov11/prodmarley_es", 1),

@@ -322,6 +322,6 @@ def test_two_productions_are_not_mixed_unless_that_is_declared(tmp_path, monkeyp
         write_clusters(tmp_path / folder, "18", n=60, stem="es_clusters", seed=seed)
     with pytest.raises(DataError, match=r"files of 2 productions are mixed: 'nov10/es_clusters' .*'nov11/es_clusters'"):
         run(tmp_path / "nov10", tmp_path / "nov11", "-o", tmp_path / "mixed")
-    declared = ("--set", 'productions=["nov1?/es_clusters"]')
+    declared = ("--set", 'productions=["nov10/*", "nov11/*"]')
     run(tmp_path / "nov10", tmp_path / "nov11", "-o", tmp_path / "declared", *declared)
     run(tmp_path / "nov10", tmp_path / "nov11", "-o", tmp_path / "tagged", "--production", "november")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import toy_simulation
+from toy_clusters import ADC_PER_MEV, cluster_settings
+from toy_matching import match_settings
 
 from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, read_table, write_table
 from snpoint.data.tpstream import read_tpstream, write_tpstream
@@ -15,25 +16,19 @@ from snpoint.physics import simulation
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.imaging import build_images
 from snpoint.physics.kinematics import Primaries
-from snpoint.settings import ClusterSettings, MatchSettings, PerPlane
 from snpoint.stages import cluster, match
 
 DETECTOR = load_detector("fdhd_1x2x2")
-ADC_PER_MEV = PerPlane(U=1000.0, V=1100.0, X=4100.0)
 TIMES = 20
 
 
 def clustered(folder: Path, tpstream: Path) -> dict[str, np.ndarray]:
     """The cluster table of a file, with signal TPs alone."""
-    truth = MatchSettings(detector="fdhd_1x2x2", truth="backtracker", interaction="truth", sha256={})
-    recipe: dict[str, Any] = {"algorithm": "connected", "tick_gap": 3, "channel_gap": 2, "min_tps": 2, "tot_cut": 3}
-    recipe |= {"detector": "fdhd_1x2x2", "energy_cut_mev": 2.0, "link_tolerance_ticks": 10.0}
-    match.run(truth, tpstream=[tpstream], tps=folder / "tps.parquet")
+    match.run(match_settings(), tpstream=[tpstream], tps=folder / "tps.parquet")
     tps = read_table(folder / "tps.parquet", TP_TABLE)
     signal = tps["is_signal"] == 1
     write_table(folder / "signal.parquet", {key: values[signal] for key, values in tps.items()}, TP_TABLE)
-    settings = ClusterSettings(**recipe, adc_per_mev=ADC_PER_MEV)
-    cluster.run(settings, tps=folder / "signal.parquet", clusters=folder / "clusters.parquet")
+    cluster.run(cluster_settings(), tps=folder / "signal.parquet", clusters=folder / "clusters.parquet")
     return read_table(folder / "clusters.parquet", CLUSTER_TABLE)
 
 
@@ -66,8 +61,14 @@ def window_counts(table: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]
     images = build_images(
         table,
         DETECTOR,
-        **{"context": "window", "orientation": "canonical", "window_ticks": 512, "window_channels": 128},
-        **{"tot_cut": 1, "adc_per_mev": ADC_PER_MEV.as_tuple()},
+        **{
+            "anchors": "main",
+            "context": "window",
+            "orientation": "canonical",
+            "window_ticks": 512,
+            "window_channels": 128,
+        },
+        **{"tot_cut": 1, "adc_per_mev": ADC_PER_MEV},
     )
     image = np.repeat(np.arange(len(images["event_uid"])), np.diff(images["offsets"][::3]))
     main = images["in_main"] == 1

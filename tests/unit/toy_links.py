@@ -27,9 +27,8 @@ def seen(
         channel = np.rint(volume.channel(plane, y, z + step * (np.arange(n) - (n - 1) / 2))).astype(int)
         start = round(tick + detector.time_offsets_ticks[plane]) - length // 2
         adc = round(mev / n * (1000, 1100, 4100)[plane])
-        parts.append(
-            synthetic(apa * detector.channels_per_apa + channel, [start] * n, [length] * n, event, adc, detector)
-        )
+        channel += volume.apa * detector.channels_per_apa
+        parts.append(synthetic(channel, [start] * n, [length] * n, event, adc, detector))
     return together(*parts)
 
 

@@ -69,6 +69,7 @@ TABLES: dict[str, dict[str, Column]] = {"history.csv": HISTORY, "skymap.csv": SK
 """File name -> its columns, in their order."""
 
 PLOT_RANGES = {
+    r".*missing.*_mev": NUMBER,  # negative where more was found than was there
     r".*_deg": SIGNED_ANGLE,
     r"direction_[xyz]": COMPONENT,
     r".*_fraction.*": SHARE,

@@ -38,14 +38,15 @@ def check_productions(found: Sequence[Json], declared: Sequence[str], where: obj
     found
         As of `productions`.
     declared
-        Patterns of tags (``*`` stands for anything) that may be mixed; empty: one tag alone, whatever it is.
+        Productions that may be mixed: their tags, or patterns (``*`` stands for anything) that fit one tag each, so
+        that a pattern lets no second production in. Empty: one tag alone, whatever it is.
     where
         What the message begins with.
 
     Raises
     ------
     DataError
-        There are several tags and none is declared, or a tag matches no declared pattern.
+        There are several tags and none is declared, a tag fits no declared pattern, or several fit the same.
     """
     if declared:
         strange = [entry for entry in found if not any(fnmatchcase(entry["tag"], pattern) for pattern in declared)]
@@ -54,11 +55,22 @@ def check_productions(found: Sequence[Json], declared: Sequence[str], where: obj
                 f"{where}: files of productions that dataset.productions {list(declared)} does not name: "
                 f"{_listed(strange)}; take them off the samples, or add their tags"
             )
+        _check_one_each(found, declared, where)
     elif len(found) > 1:
         raise DataError(
             f"{where}: files of {len(found)} productions are mixed: {_listed(found)}; take one of them off the "
             "samples, or name all in dataset.productions"
         )
+
+
+def _check_one_each(found: Sequence[Json], declared: Sequence[str], where: object) -> None:
+    for pattern in declared:
+        own = [entry for entry in found if fnmatchcase(entry["tag"], pattern)]
+        if len(own) > 1:
+            raise DataError(
+                f"{where}: '{pattern}' in dataset.productions fits {len(own)} productions: {_listed(own)}; take one "
+                "of them off the samples, or name each by a pattern of its own"
+            )
 
 
 def check_files(files: Sequence[File], max_quarantined: float, where: object) -> None:

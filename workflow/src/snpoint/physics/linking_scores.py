@@ -74,7 +74,8 @@ class Weights(NamedTuple):
 def wires_of(detector: Detector) -> Wires:
     """Maps of all drift volumes: y where a wire of the induction plane crosses one of the collection plane."""
     shape = (len(detector.volumes), 2)
-    found = Wires(*(np.zeros(shape) for _ in range(5)), *(np.zeros(shape, np.int64) for _ in range(2)))
+    lengths, channels = np.zeros((5, *shape)), np.zeros((2, *shape), np.int64)
+    found = Wires(*lengths, *channels)
     for row, volume in enumerate(detector.volumes):
         x = volume.wires[X]
         found.y_range[row] = volume.y_range_cm
