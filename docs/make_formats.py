@@ -34,10 +34,13 @@ applies.
 Paths are below `results/`. Shapes name their axes: N images or events, T trigger primitives. Files hold no Python objects
 (`allow_pickle=False`). Format version {version} everywhere; a reader refuses another one.
 
-History: 1 (0.1.0) first version.
+History: 2 (0.1.0) overlay, pdg, link margins, fingerprints, sources; 1 first version.
 
 `samples/<sample>/simulate/<chunk>.root` has the schema of LArSoft's TPStream files, directory `triggerAnaDumpTPs`: trees
 `TriggerPrimitives/tpmakerTPC__TriggerAnaTree1x2x2`, `mctruths`, `mcneutrinos`, `mcparticles`, `simides`.
+
+Tables (parquet metadata `snpoint`, row groups of whole events), shards (`sources`) and cards carry where their TPs come from: name, size, SHA-256, production tag,
+tree, events, TPs and lowest ADC peak of each input file, or why it was left out; the same of background files, and what was laid over; how the truth methods agree.
 """
 
 
