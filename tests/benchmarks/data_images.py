@@ -46,8 +46,14 @@ def shard_of(tpstream: Path, folder: Path, window: tuple[int, int]) -> Path:
     """The images of a file: its main clusters and all TPs around them, those of one tick included."""
     simide = {"before_ticks": 0.0, "after_ticks": 0.0, "offset_ticks": _ZERO, "min_fraction": 0.3}
     truth: dict[str, Any] = {"detector": _DETECTOR, "truth": "backtracker", "interaction": "truth", "margin_ticks": 10}
-    truth |= {"simide": simide, "compare": False, "production": None, "quarantine": False, "sha256": {}}
-    truth |= {"tps_per_batch": 2_000_000, "overlay": {"seed": 0, "noise": "drop", "shortage": "error"}}
+    truth |= {
+        "simide": simide,
+        "compare": False,
+        "production": None,
+        "background_production": None,
+        "quarantine": False,
+    }
+    truth |= {"sha256": {}, "overlay": {"seed": 0, "noise": "drop", "shortage": "error"}}
     links = {"tolerance_ticks": 20.0, "sigma_ticks": 5.0, "sigma_y_cm": 3.0, "sigma_log_charge": 0.7}
     recipe: dict[str, Any] = {"detector": _DETECTOR, "method": "connected", "tick_limit": 3, "channel_limit": 2}
     recipe |= {"min_tps": 2, "tot_cut": 3, "energy_cut_mev": 2.0, "adc_per_mev": _ADC_PER_MEV}
@@ -93,7 +99,7 @@ def drawing_rows(small: Path, large: Path) -> list[Row]:
 def storage_row(name: str, shard: Path) -> Row:
     """What an image takes on disk."""
     size = shard.stat().st_size / max(len(read_shard(shard)["event_uid"]), 1) / 1000
-    return Row(f"one-metre images, {name}", "1030-8300 kB", 10.0, size, "kB/image", higher_is_better=False)
+    return Row(f"one-meter images, {name}", "1030-8300 kB", 10.0, size, "kB/image", higher_is_better=False)
 
 
 def charge_row(shard: Path) -> Row:

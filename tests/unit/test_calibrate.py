@@ -1,6 +1,7 @@
 """Calibration: the scale that was put in comes out, with its error; the studies say what the numbers say."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -14,9 +15,12 @@ from snpoint.physics.calibration import calibrate, power_law, usable
 from snpoint.physics.energystudies import agreement, dominant_tracks, mismatch_study, per_tp_study, sentences
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.matching import match
+from snpoint.plots import calibration as plots
+from snpoint.plots.pages import text_page
 from snpoint.section import PerPlane
 from snpoint.settings import CalibrateSettings
 from snpoint.stages import calibrate as stage
+from snpoint.tools.check import contract_problems
 
 TRUE = (1000.0, 1100.0, 4000.0)
 ELECTRONS_PER_MEV = 25_000.0
@@ -38,6 +42,7 @@ def table(n_events=40, per_event=30, seed=1, scatter=0.1, power=0.0):
     columns = {key: np.zeros(n, array.dtype) for key, array in TP_TABLE.items()}
     columns |= {
         "event_uid": event + np.uint64(1 << 44),
+        "channel": np.array((0, 800, 1600))[plane].astype(np.int32),
         "plane": plane,
         "samples_over_threshold": np.full(n, 10, np.uint16),
         "adc_integral": (edep * response * rng.normal(1.0, scatter, n)).astype(np.uint32),
@@ -57,6 +62,11 @@ def run(folder, *tables, **changes):
     out = folder / "calibrate"
     stage.run(recipe(**changes), tps=paths, calibration=out / "calibration.json", report=out / "report.pdf")
     return read_calibration(out / "calibration.json")
+
+
+def broken(folder):
+    """What `snpoint check` says."""
+    return [problem for path in folder.rglob("*.*") for problem in contract_problems(path)]
 
 
 def test_scale_comes_out_within_its_error():
@@ -95,6 +105,27 @@ def test_only_long_tps_with_a_deposit_are_used():
     tps["samples_over_threshold"][0] = 3
     tps["edep_mev"][1], tps["edep_mev"][2] = np.nan, 0.001
     assert usable(tps, 4, 0.01).tolist() == [False, False, False, True, True, True]
+
+
+def test_tps_without_charge_are_not_used():
+    tps = table(n_events=5)
+    tps["adc_integral"][:90] = 0
+    assert usable(tps, 4, 0.01).tolist() == [False] * 90 + [True] * 60
+    adc = np.concatenate([[0.0], np.linspace(1000, 9000, 20)])
+    found = power_law(adc, np.linspace(20_000, 90_000, 21))
+    assert found["n"] == 20
+    assert np.isfinite([found["power"], found["adc_per_electron"]]).all()
+
+
+def test_the_error_is_unknown_where_one_event_was_seen():
+    one = calibrate(table(n_events=1), bootstrap_samples=10, seed=1)
+    assert one["adc_per_mev"]["X"] == pytest.approx(4000, rel=0.1)
+    assert one["adc_per_mev_error"] == one["adc_per_electron_error"] == {"U": None, "V": None, "X": None}
+    tps = table(n_events=3)
+    kept = (tps["plane"] != 1) | (tps["event_uid"] == tps["event_uid"][0])
+    found = calibrate({key: values[kept] for key, values in tps.items()}, bootstrap_samples=10, seed=1)
+    assert found["adc_per_mev_error"]["V"] is None
+    assert found["adc_per_mev_error"]["U"] > 0
 
 
 def test_dominant_particle_has_most_tps_and_daughters_count_for_their_mother():
@@ -155,6 +186,50 @@ def test_stage_writes_calibration_report_and_plots(tmp_path):
         assert (out / "plots" / f"{name}.csv").exists()
     value = resolved_adc_per_mev("calibrated", out / "calibration.json")
     assert value == tuple(content["adc_per_mev"][plane] for plane in "UVX")
+
+
+def test_the_report_says_that_an_error_is_unknown(tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    rows = []
+    monkeypatch.setattr(stage, "text_page", lambda *content: rows.append(content) or text_page(*content))
+    content = run(tmp_path, table(n_events=1))
+    assert content["adc_per_mev_error"] == {"U": None, "V": None, "X": None}
+    value = f"{content['adc_per_mev']['X']:.0f}"
+    assert f"plane X: {value} ± unknown ADC/MeV from 10 TPs of 1 events" in caplog.text
+    assert rows[0][3][2][1] == f"{value} ± unknown"
+    assert broken(tmp_path / "calibrate") == []
+
+
+def test_small_charges_alone_have_their_plot():
+    tps = table()
+    tps["n_electrons"] = (tps["n_electrons"] / 50).astype(np.float32)
+    assert tps["n_electrons"].max() < 5000
+    _, numbers = plots.linearity(tps, calibrate(tps, bootstrap_samples=10, seed=1))
+    assert set(numbers["plane"]) == {"U", "V", "X"}
+
+
+def test_unknown_electrons_leave_the_page_of_the_charge_out(tmp_path):
+    run(tmp_path, table() | {"n_electrons": np.full(1200, np.nan, np.float32)})
+    written = {path.name for path in (tmp_path / "calibrate/plots").iterdir()}
+    assert "scale.csv" in written
+    assert not written & {"linearity.csv", "linearity.png"}
+    assert broken(tmp_path / "calibrate") == []
+
+
+def test_planes_without_charges_have_no_legend():
+    tps = table()
+    tps["n_electrons"][tps["plane"] == 1] = np.nan
+    canvas, numbers = plots.linearity(tps, calibrate(tps, bootstrap_samples=10, seed=1))
+    assert set(numbers["plane"]) == {"U", "X"}
+    assert [axis.get_legend() is not None for axis in canvas.axes] == [True, False, True]
+
+
+@pytest.mark.parametrize(("channel", "detector"), [(1600, "fdhd_1x2x2"), (20_000, "fdhd_1x2x2"), (800, "fdvd_example")])
+def test_tables_of_another_detector_are_refused(tmp_path, channel, detector):
+    tps = table()
+    tps["channel"][tps["plane"] == 1] = channel
+    with pytest.raises(DataError, match=rf"0\.parquet: {detector} has no channel .* on plane V; .*calibrate\.detector"):
+        run(tmp_path, tps, detector=detector)
 
 
 def test_same_tables_give_the_same_file(tmp_path, monkeypatch):

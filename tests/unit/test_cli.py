@@ -103,6 +103,8 @@ def test_a_list_of_files_follows_its_option(monkeypatch: pytest.MonkeyPatch) -> 
     assert given["tpstream"] == (Path("a.root"), Path("b.root"))
     assert given["background"] == (Path("c.root"), Path("d.root"))
     assert given["tps"] == Path("o.parquet")
+    cli(["match", "a.root", "--background=c.root", "d.root", "-o", "o.parquet", *common], standalone_mode=False)
+    assert given["background"] == (Path("c.root"), Path("d.root"))
     cli(["match", "a.root", "--background", *common, "-o", "o.parquet"], standalone_mode=False)
     assert given["background"] == ()
 

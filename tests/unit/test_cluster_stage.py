@@ -1,6 +1,7 @@
 """The cluster stage: tables in, tables with clusters, links and main clusters out, of any size."""
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from snpoint.data import tables
 from snpoint.data.calibration import write_calibration
 from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, iter_table, read_sources, read_table, write_table
 from snpoint.errors import ConfigError, DataError, InputMissingError
+from snpoint.physics import linking
 from snpoint.stages import cluster, match
 
 NEW = ("cluster_id", "accepted", "is_main", "link_id", "link_margin", "link_planes")
@@ -127,6 +129,15 @@ def test_the_log_says_what_was_found(tps, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     cluster.run(cluster_settings(), tps=tps, clusters=tmp_path / "clusters.parquet")
     assert "50 events, 400 clusters" in caplog.text
+
+
+def test_the_log_says_how_many_pairs_were_left_out(tps, tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    cluster.run(cluster_settings(), tps=tps, clusters=tmp_path / "clusters.parquet")
+    assert "were left out" not in caplog.text
+    monkeypatch.setattr(linking, "_MOST_PARTNERS", 1)
+    cluster.run(cluster_settings(), tps=tps, clusters=tmp_path / "clusters.parquet")
+    assert re.search(r"clusters\.parquet: \d+ pairs of clusters were left out", caplog.text)
 
 
 def test_broken_input_is_named(tmp_path):

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_clusters import (
     DETECTOR,
-    PREDECESSOR_ADC_PER_MEV,
     as_sets,
     in_order_of_the_older_chain,
     literal_greedy,
@@ -18,6 +17,7 @@ from toy_introsort import introsort_order
 
 from snpoint.physics.clustering import cluster_ids, highest_per_event, summarize
 from snpoint.physics.clustering_fingerprint import cluster_lines, fingerprint
+from snpoint.settings import PREDECESSOR_ADC_PER_MEV
 
 RUNS = {
     "test": ({"tot_cut": 1}, 1.0, (18, 15, 15), (2, 5, 1), 1652),

@@ -5,39 +5,21 @@ import re
 
 import numpy as np
 import pytest
-from test_shards import shard_arrays
+from toy_dataset import recipe, shard_arrays, write
 
-from snpoint.data.shards import load_dataset, read_split, write_shard
+from snpoint.data.shards import load_dataset, read_split
 from snpoint.errors import ConfigError, DataError
 from snpoint.physics.summary import isotropy
 from snpoint.plots import dataset as plots
-from snpoint.settings import DatasetSettings, Mosaic, Selection, Split
 from snpoint.stages import dataset
-
-SHARES = (0.7, 0.1, 0.1, 0.1)
-
-
-def recipe(shares=SHARES, min_planes=1, min_tps=1, truth=True, **changes):
-    """Settings that ask for nothing special, but for the changes."""
-    split = Split(**dict(zip(("train", "val", "calib", "test"), shares, strict=True)))
-    selection = Selection(min_planes=min_planes, min_tps_per_plane=min_tps, require_truth=truth)
-    plain = {"seed": 1, "images": None, "allow_fewer": False, "balance": "none", "productions": []}
-    plain |= {"duplicates": "error", "max_quarantined": 0.0, "mosaic": Mosaic(rows=2, columns=3)}
-    return DatasetSettings(split=split, selection=selection, **(plain | changes))
 
 
 @pytest.fixture(autouse=True)
 def unrendered(request, monkeypatch):
     """Rendering the figures takes seconds; only the test of the page does it."""
+    monkeypatch.setattr(dataset, "MOSAIC", (2, 3))
     if "page_needs" not in request.node.name:
         monkeypatch.setattr(plots, "png_uri", lambda _: "data:image/png;base64,")
-
-
-def write(folder, *shards):
-    paths = [folder / "image" / f"shard_s_{number:04d}.npz" for number in range(len(shards))]
-    for path, arrays in zip(paths, shards, strict=True):
-        write_shard(path, arrays)
-    return paths
 
 
 def make(folder, shards, **changes):

@@ -1,18 +1,15 @@
 """Each mistake that once cost weeks, planted into a good dataset: the card shows it, or the stage refuses it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
-from test_dataset import recipe, write
-from toy_images import toy_arrays
+from toy_dataset import N, good, in_pairs, recipe, record, source, write
 
 from snpoint.errors import DataError
-from snpoint.physics.geometry import load_detector
 from snpoint.plots import dataset as plots
 from snpoint.stages import dataset
-
-N = 600
 
 
 @pytest.fixture(autouse=True)
@@ -21,48 +18,6 @@ def without_figures(monkeypatch):
     for name in ("examples", "mosaic", "overview"):
         monkeypatch.setattr(plots, name, lambda *_: None)
     monkeypatch.setattr(plots, "png_uri", lambda _: "data:image/png;base64,")
-
-
-def source(name="prodmarley_es_1.root", tag="prodmarley_es:1x2x2:v1", **changes):
-    """Record of an input file."""
-    record = {"name": name, "sha256": name.encode().hex(), "size": 1, "production": tag, "tree": "t"}
-    record |= {"n_events": 10, "n_tps": 100, "lowest_adc_peak": {"U": 71, "V": 71, "X": 61}, "problem": None}
-    return record | changes
-
-
-def record(*files, **more):
-    return np.array(json.dumps({"files": list(files) or [source()], "truth": "backtracker", **more}))
-
-
-def good(n=N, seed=3, **sources):
-    """Images with nothing to complain about: vertices in their volumes, labels of the tracks, energies that fit."""
-    arrays = toy_arrays(n, seed)
-    rng = np.random.default_rng(seed)
-    volumes = load_detector("fdhd_1x2x2").volumes
-    of = rng.integers(0, len(volumes), n)
-    ranges = np.array([(v.x_range_cm, v.y_range_cm, v.z_range_cm) for v in volumes])[of]
-    arrays["apa"] = np.array([v.apa for v in volumes], np.uint8)[of]
-    arrays["face"] = np.array([v.face for v in volumes], np.int8)[of]
-    inside = rng.uniform(0.1, 0.9, (n, 3))
-    arrays["vertex_cm"] = (ranges[..., 0] + inside * (ranges[..., 1] - ranges[..., 0])).astype(np.float32)
-    arrays["energy_reco_mev"] = (arrays["energy_true_mev"][:, None] * rng.normal(0.8, 0.1, (n, 3))).astype(np.float32)
-    arrays["fingerprint"] = rng.integers(1, 2**63, n, np.uint64)
-    arrays["background_fingerprint"] = rng.integers(1, 2**63, n, np.uint64)
-    arrays["background_uid"] = rng.integers(1, 2**63, n, np.uint64)
-    arrays["link_margin"] = np.ones(n, np.float32)
-    arrays["signal_fraction"] = np.ones(n, np.float32)
-    return arrays | {"sources": record(**sources)}
-
-
-def in_pairs(arrays):
-    """Every two images one event: its main cluster, and another of half the energy."""
-    second = np.arange(N) % 2 == 1
-    arrays["event_uid"] = arrays["event_uid"] - second.astype(np.uint64)
-    arrays["is_main"] = (~second).astype(np.uint8)
-    arrays["energy_reco_mev"][second] = arrays["energy_reco_mev"][np.flatnonzero(second) - 1] / 2
-    arrays["direction"][second] = arrays["direction"][np.flatnonzero(second) - 1]
-    arrays["background_fingerprint"][second] = arrays["background_fingerprint"][np.flatnonzero(second) - 1]
-    return second
 
 
 def card_of(folder, *shards, **changes):
@@ -200,7 +155,7 @@ def test_labels_of_other_images(tmp_path):
 
 def test_images_of_two_sizes(tmp_path):
     """Images of 16 and of 32 channels were once read as one dataset."""
-    narrow = good(seed=4)
+    narrow = good(seed=4) | {"sources": record(source("prodmarley_es_2.root"))}
     narrow["event_uid"] += np.uint64(N)
     narrow["channel"] = np.clip(narrow["channel"], -3, 2)
     card = card_of(tmp_path, good(), narrow)
@@ -246,10 +201,18 @@ def test_background_of_two_productions(tmp_path):
     assert card_of(tmp_path, good(background=pool[:1]), productions=["prod*"])["problems"] == []
 
 
-def test_one_file_under_two_names(tmp_path):
-    arrays = good() | {"sources": record(source("a.root", sha256="77"), source("b.root", sha256="77"))}
-    with pytest.raises(DataError, match=r"a\.root and b\.root have the same content"):
+@pytest.mark.parametrize("name", ["a.root", "b.root"])
+def test_one_file_under_two_names_or_in_two_folders(tmp_path, name):
+    arrays = good() | {
+        "sources": record(source("a.root", "nov10/p", sha256="77"), source(name, "nov11/p", sha256="77"))
+    }
+    with pytest.raises(DataError, match=rf"a\.root \('nov10/p'\) and {name} \('nov11/p'\) have the same content"):
         card_of(tmp_path, arrays)
+
+
+def test_files_without_events_may_be_equal(tmp_path):
+    files = [source(name, sha256="77", n_events=0) for name in ("a.root", "b.root")]
+    assert card_of(tmp_path, good() | {"sources": record(*files)})["problems"] == []
 
 
 def test_third_of_the_backgrounds_is_used_twice(tmp_path):
@@ -268,8 +231,10 @@ def test_third_of_the_backgrounds_is_used_twice(tmp_path):
 def test_copied_clusters(tmp_path):
     arrays = good()
     arrays["fingerprint"][-50:] = arrays["fingerprint"][:50]
-    with pytest.raises(DataError, match=r"images are there several times: 100 of 600 .*event \d+ and .*event 5\d\d"):
+    with pytest.raises(DataError, match=r"images are there several times: 100 of 600") as caught:
         card_of(tmp_path, arrays)
+    example = r"event (\d+) \(shard_s_0000\.npz, row \1\) and .*event (5\d\d) \(shard_s_0000\.npz, row \2\)"
+    assert re.search(example, str(caught.value))
     card = card_of(tmp_path, arrays, duplicates="drop")
     assert card["counts"]["selected"] == 550
 
@@ -300,6 +265,15 @@ def test_broken_files_within_and_beyond_the_budget(tmp_path):
     assert "bad.root" in (tmp_path / "dataset" / "card.html").read_text()
 
 
+def test_broken_background_files_have_a_budget_of_their_own(tmp_path):
+    pool = [source("c.root", "pool"), source("bad_bg.root", problem="truncated")]
+    arrays = good() | {"sources": record(*(source(f"{number}.root") for number in range(18)), background=pool)}
+    with pytest.raises(DataError, match=r"1 of 2 background files are broken, .*bad_bg\.root \(truncated\)"):
+        card_of(tmp_path, arrays, max_quarantined=0.1)
+    card = card_of(tmp_path, arrays, max_quarantined=0.5)
+    assert "1 of 2 background files were left out: bad_bg.root (truncated)" in text(card)
+
+
 def test_chunk_of_broken_files_has_no_images(tmp_path):
     per_image = {key: values[:0] for key, values in good(5).items() if values.ndim}
     empty = good(5) | per_image | {"offsets": np.zeros(1, np.int64)}
@@ -312,6 +286,13 @@ def test_stand_in_shows_a_banner(tmp_path):
     card = card_of(tmp_path, good() | {"sources": record(source(tag="stand_in:production_es"))})
     assert card["stand_ins"] == ["stand_in:production_es"]
     assert "Stand-in: stand_in:production_es" in (tmp_path / "dataset" / "card.html").read_text()
+
+
+def test_stand_in_of_the_background_shows_a_banner(tmp_path):
+    card = card_of(tmp_path, good(background=[source("c.root", "stand_in:production_bg")]))
+    assert card["stand_ins"] == ["stand_in:production_bg"]
+    assert "stand-in" in seen(card, "warning")
+    assert "Stand-in: stand_in:production_bg" in (tmp_path / "dataset" / "card.html").read_text()
 
 
 def test_events_left_without_background(tmp_path):
@@ -333,3 +314,28 @@ def test_frame_of_the_predecessor_is_named(tmp_path):
     card = card_of(tmp_path, good() | {"orientation": np.array("predecessor")})
     assert seen(card, "warning") == {"orientation"}
     assert card["slopes"] == []
+    page = (tmp_path / "dataset" / "card.html").read_text()
+    assert "plane U" in page
+    assert "<th>V</th>" in page
+    assert "plane A" not in page
+    assert card["frame"]["planes"] == {"A": "U", "B": "V", "X": "X"}
+
+
+def test_volumes_that_imported_images_do_not_know(tmp_path, monkeypatch):
+    seen_volumes = []
+    monkeypatch.setattr(plots, "overview", lambda columns, _: seen_volumes.extend(columns["volumes"]))
+    arrays = good()
+    arrays["apa"][:], arrays["face"][:] = 255, 0
+    card = card_of(tmp_path, arrays)
+    assert seen_volumes == [("not known", N)]
+    assert card["volumes"] == [{"apa": 255, "face": 0, "n": N}]
+    assert "APA 255" not in (tmp_path / "dataset" / "card.html").read_text()
+
+
+def test_shards_are_hashed_once(tmp_path, monkeypatch):
+    hashed = []
+    once = dataset.fingerprint
+    monkeypatch.setattr(dataset, "fingerprint", lambda path: hashed.append(path.name) or once(path))
+    card = card_of(tmp_path, good())
+    assert hashed == ["shard_s_0000.npz"]
+    assert card["shards"][0]["sha256"] == once(tmp_path / "image" / "shard_s_0000.npz")["sha256"]

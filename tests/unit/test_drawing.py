@@ -114,5 +114,5 @@ def test_the_pixels_of_a_plane_add_up_to_its_charge(waveform, seed):
     drawn = draw(images, [0], 128, 32, waveform).sum(axis=(2, 3), dtype=np.float64)[0]
     charge = np.bincount(rows[:, 0], rows[:, 5], minlength=3)
     np.testing.assert_allclose(drawn, charge, rtol=1e-3)
-    one_metre = draw(images, [0], 1242, 208, waveform).sum(axis=(2, 3), dtype=np.float64)[0]
-    np.testing.assert_allclose(one_metre, charge, rtol=1e-3)
+    one_meter = draw(images, [0], 1242, 208, waveform).sum(axis=(2, 3), dtype=np.float64)[0]
+    np.testing.assert_allclose(one_meter, charge, rtol=1e-3)

@@ -26,7 +26,7 @@ def test_copies_under_other_events_are_found():
         "n_later": 2,
         "n_contents": 1,
         "most_events": 3,
-        "examples": [{"fingerprint": "0000000000000032", "n_events": 3, "events": [1, 3, 5]}],
+        "examples": [{"fingerprint": "0000000000000032", "n_events": 3, "events": [1, 3, 5], "rows": [0, 2, 4]}],
     }
 
 

@@ -1,20 +1,26 @@
 """Which TPs an image holds, and what is written about it."""
 
+import logging
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_events import cluster, cluster_settings, match_settings, table
+from toy_events import cluster, cluster_settings, table
+from toy_matching import match_settings
 
 from snpoint.data.shards import read_shard, shard_sources
 from snpoint.data.tables import CLUSTER_TABLE, open_table, read_sources, read_table, write_table
 from snpoint.errors import ConfigError
+from snpoint.physics import anchors
+from snpoint.physics.drawing import draw
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.imaging import build_images, draw
+from snpoint.physics.imaging import build_images
+from snpoint.physics.selection import passing
 from snpoint.section import PerPlane
-from snpoint.settings import ImageSettings
+from snpoint.settings import ImageSettings, Selection
 from snpoint.stages import cluster as cluster_stage
 from snpoint.stages import image, match
 
@@ -114,6 +120,57 @@ def test_an_image_for_every_accepted_cluster():
     np.testing.assert_array_equal(arrays["link_margin"], np.array([2.5, np.nan, np.nan, np.nan], np.float32))
     assert arrays["signal_fraction"].tolist() == [1, 1, 1, 0]
     assert built(table(*tps), context="cluster")["event"].tolist() == [1, 2]
+
+
+_OF_THE_NEUTRINO = ("direction", "vertex_cm", "energy_true_mev", "neutrino_direction", "neutrino_energy_mev")
+_OVERLAY = {"is_signal": 0, "is_overlay": 1, "edep_mev": 0.4, "background_uid": 9}
+_NOISE = {"is_signal": 0, "edep_mev": np.nan}
+
+
+@pytest.mark.parametrize("other", [_OVERLAY, _NOISE], ids=["overlay", "noise"])
+@pytest.mark.parametrize("anchors", ["main", "links"])
+def test_background_does_not_carry_the_label_of_the_event(other, anchors):
+    """Nobody trains on a direction that is not of this image, and the selection by truth leaves it out."""
+    tps = cluster(1700, 1, is_main=1, **other) + cluster(1900, 2, start=3000) + cluster(1950, 3, event=2, is_main=1)
+    arrays = built(table(*tps), anchors=anchors)
+    label = arrays["signal_fraction"] == 1
+    assert arrays["signal_fraction"].tolist() == ([0, 1] if anchors == "main" else [0, 1, 1])
+    np.testing.assert_array_equal(arrays["interaction"], label)
+    for key in _OF_THE_NEUTRINO:
+        known = np.isfinite(arrays[key]).reshape(len(label), -1)
+        np.testing.assert_array_equal(known, np.broadcast_to(label[:, None], known.shape), err_msg=key)
+    chosen, counts = passing(
+        arrays | {"n_main": np.full((len(label), 3), 9)},
+        Selection(min_planes=1, min_tps_per_plane=1, require_truth=True),
+        "toy",
+    )
+    assert chosen.tolist() == label.tolist()
+    assert counts["without_truth"] == 1
+
+
+def test_photons_of_the_interaction_are_signal_with_its_label():
+    photon = {"pdg": 22, "adc_integral": 300, "edep_mev": 0.1}
+    arrays = built(table(*cluster(1700, 1, is_main=1), *cluster(1900, 2, start=3000, **photon)), anchors="links")
+    assert arrays["is_main"].tolist() == [1, 0]
+    assert arrays["interaction"].tolist() == [1, 1]
+    np.testing.assert_allclose(arrays["direction"], [(0.6, 0.8, 0.0)] * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("adc", "interaction"), [(4499, 1), (4500, 1), (4501, 0)])
+def test_half_the_charge_must_be_of_the_neutrino(adc, interaction):
+    """All planes of the link count: three signal TPs of 1500 against one of background."""
+    tps = cluster(1700, 1, n=2, is_main=1, link_id=5) + cluster(100, 2, n=2, is_main=1, link_id=5)
+    tps[0] |= _OVERLAY | {"adc_integral": adc}
+    assert built(table(*tps))["interaction"].tolist() == [interaction]
+
+
+def test_what_is_unknown_is_not_called_background():
+    unknown = {"interaction": 255, "direction": (np.nan,) * 3, "is_signal": 0}
+    for edep in (np.nan, 0.4):
+        arrays = built(table(*cluster(1700, 1, is_main=1, edep_mev=edep, **unknown)))
+        assert arrays["interaction"].tolist() == [255]
+    half_known = cluster(1700, 1, is_main=1, interaction=255, **_OVERLAY)
+    assert np.isnan(built(table(*half_known))["direction"]).all()
 
 
 def test_one_tp_may_be_in_many_windows():
@@ -225,6 +282,61 @@ def test_stage_writes_a_shard_of_ten_images(clusters, tmp_path):
     assert shard_sources(shard, "shard") == read_sources(clusters["es"])
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_neighbors_are_all_tps_of_the_volume_that_are_near_in_time(seed):
+    rng = np.random.default_rng(seed)
+    places = (300, 2100, 2400, 2560 + 2100)
+    tps = [
+        {"event": int(event), "channel": int(channel), "start": int(start), "samples_over_threshold": int(length)}
+        for event, channel, start, length in zip(
+            *(rng.integers(1, 4, 60), rng.choice(places, 60), rng.integers(0, 400, 60), rng.integers(1, 6, 60)),
+            strict=True,
+        )
+    ]
+    tps += cluster(2200, 9, event=2, start=200) + cluster(2450, 7, event=1, start=50) + cluster(2200, 8, event=1)
+    columns = table(*tps)
+    found = anchors.find_anchors(columns, "links")
+    rows, images = anchors.neighbors(columns, found, 100 * 32, tot_cut=2)
+    expected = set()
+    for number, row in enumerate(found.row):
+        x = columns["time_start"][columns["cluster_id"] == columns["cluster_id"][row]]
+        near = (columns["time_start"] >= x.min() - 3200) & (columns["time_start"] <= x.max() + 3200)
+        near &= (columns["event"] == columns["event"][row]) & (columns["samples_over_threshold"] > 2)
+        near &= (columns["apa"] == columns["apa"][row]) & np.isin(columns["face"], [0, columns["face"][row]])
+        expected |= {(int(other), number) for other in np.flatnonzero(near)}
+    assert len(rows) == len(expected)
+    assert set(zip(rows.tolist(), images.tolist(), strict=True)) == expected
+
+
+def test_neighbors_are_looked_for_near_in_time_only(monkeypatch):
+    """A crowded event has thousands of anchors and a hundred thousand TPs: not all of them can be held together."""
+    looked_at = []
+    pair = anchors._pair
+    monkeypatch.setattr(
+        anchors, "_pair", lambda *given: looked_at.append(int((given[7] - given[6]).max())) or pair(*given)
+    )
+    columns = table(*(tp for k in range(40) for tp in cluster(2100 + k, k + 1, start=300 * k)))
+    rows, _ = anchors.neighbors(columns, anchors.find_anchors(columns, "links"), 100 * 32, tot_cut=0)
+    assert len(rows) == 40 * 4
+    assert looked_at == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("which", "message"),
+    [
+        ("main", r"1 images of 1 events \(1 without a cluster on plane X\)"),
+        ("links", r"0 images of 0 events \(2 without an accepted cluster on plane X\)"),
+    ],
+)
+def test_the_log_says_what_events_lack(tmp_path, caplog, which, message):
+    caplog.set_level(logging.INFO)
+    poor = cluster(2200, 1, is_main=1, accepted=0) + cluster(300, 2, is_main=1, event=2)
+    write_table(tmp_path / "clusters.parquet", table(*poor), CLUSTER_TABLE)
+    image.run(settings_of(anchors=which), clusters=tmp_path / "clusters.parquet", shard=tmp_path / "shard.npz")
+    assert re.search(message, caplog.text)
+
+
 def test_stage_works_row_group_by_row_group(clusters, tmp_path):
     """A table in pieces of whole events makes the same shard."""
     whole = read_table(clusters["es"], CLUSTER_TABLE)
@@ -262,7 +374,7 @@ def test_empty_table_makes_an_empty_shard(tmp_path):
 
 
 def test_images_are_small(clusters, tmp_path):
-    """A one-metre window with everything in it takes a few kB."""
+    """A one-meter window with everything in it takes a few kB."""
     size = {"window_ticks": 1248, "window_channels": 216, "anchors": "links"}
     for name in ("es", "cc"):
         image.run(settings_of(**size), clusters=clusters[name], shard=tmp_path / "shard.npz")

@@ -8,7 +8,6 @@ from toy_legacy import MOMENTUM_GEV, metadata, toy_images, toy_rows
 
 from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.legacy_layouts import (
-    ADC_PER_MEV,
     LAYOUTS,
     NO_EVENT,
     NO_MATCHES,
@@ -16,6 +15,7 @@ from snpoint.physics.legacy_layouts import (
     named_volumes,
     recognize,
 )
+from snpoint.settings import PREDECESSOR_ADC_PER_MEV
 
 KINETIC_MEV = np.hypot(1e3 * MOMENTUM_GEV, ELECTRON_MASS_MEV) - ELECTRON_MASS_MEV
 
@@ -86,7 +86,7 @@ def test_energies_that_are_not_known_are_nan():
     values, adc, rows = made("18")
     found = named_clusters(values, "18")
     np.testing.assert_array_equal(np.isnan(found["neutrino_energy_mev"]), ~rows["is_marley"])
-    np.testing.assert_allclose(found["energy_reco_mev"], adc / ADC_PER_MEV[2], rtol=1e-5)
+    np.testing.assert_allclose(found["energy_reco_mev"], adc / PREDECESSOR_ADC_PER_MEV[2], rtol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(found["neutrino_direction"][rows["is_marley"]], axis=1), 1)
     assert np.isnan(named_clusters(made("13_neutrino")[0], "13_neutrino")["energy_reco_mev"]).all()
 

@@ -1,5 +1,6 @@
 """NPZ files of others: object arrays are read, and nothing in them is executed."""
 
+import errno
 import io
 import os
 import pickle
@@ -161,8 +162,30 @@ def test_truncated_files_are_named(cut, tmp_path_factory):
 
 
 def test_a_missing_file_is_no_broken_file(tmp_path):
-    with pytest.raises(InputMissingError, match=r"absent\.npz: cannot be opened"):
+    with pytest.raises(InputMissingError, match=r"absent\.npz: cannot be read"):
         read_legacy_npz(tmp_path / "absent.npz")
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_trouble_of_the_file_system_is_no_broken_file(code, tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError(code, os.strerror(code))
+
+    np.savez(tmp_path / "good.npz", images=np.arange(4))
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", fails)
+    with pytest.raises(InputMissingError, match=rf"good\.npz: cannot be read \({os.strerror(code)}\)"):
+        read_legacy_npz(tmp_path / "good.npz")
+
+
+@given(at=st.floats(0, 0.999), byte=st.integers(0, 255))
+def test_a_damaged_file_is_read_or_broken_and_never_missing(at, byte, tmp_path_factory):
+    path = tmp_path_factory.mktemp("damaged") / "damaged.npz"
+    np.savez(path, metadata=np.array([{"a": 1}] * 5, object), images=np.arange(10.0))
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content))] = byte
+    path.write_bytes(content)
+    with suppress(DataError, UntrustedInputError):
+        read_legacy_npz(path)
 
 
 def test_structured_and_column_major_arrays_are_read(tmp_path):

@@ -4,18 +4,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_clusters import ADC_PER_MEV, DETECTOR, LINKING, PREDECESSOR_ADC_PER_MEV, U, V, X, real_tps, synthetic
+from toy_clusters import ADC_PER_MEV, DETECTOR, LINKING, real_tps, synthetic
 from toy_links import quality, seen, together, true_mains
 from toy_matching import match_settings
 from toy_simulation import noise
 from toy_simulation import settings as simulation
 
+from snpoint.physics import linking
 from snpoint.physics.clustering import cluster_ids, summarize
+from snpoint.physics.constants import U, V, X
 from snpoint.physics.geometry import known_detectors, load_detector
 from snpoint.physics.linking import link
+from snpoint.physics.linking_assignment import assign
 from snpoint.physics.linking_scores import wires_of, y_of
 from snpoint.physics.matching import match
 from snpoint.physics.simulation import simulate_chunk
+from snpoint.settings import PREDECESSOR_ADC_PER_MEV
 
 CUTS = {
     "test": ("greedy", 1, PREDECESSOR_ADC_PER_MEV),
@@ -135,6 +139,23 @@ def test_the_larger_of_two_x_clusters_comes_first_where_both_want_one_partner():
     x = np.flatnonzero(clusters.plane == X)
     assert links.n_planes[x].tolist() == [2, 0]
     assert np.isnan(links.margin[x]).all()  # neither has another partner
+
+
+def test_of_many_partners_the_best_are_looked_at(monkeypatch):
+    """A table of links grows with the square of the partners; the best of them lie among the cheapest pairs."""
+    sizes = []
+    monkeypatch.setattr(
+        linking, "assign", lambda choices, weight: sizes.append(choices.begin) or assign(choices, weight)
+    )
+    rng = np.random.default_rng(1)
+    points = [seen(y, 8 + 15 * k, 1000 + k, mev=rng.uniform(3, 5)) for k, y in enumerate(rng.uniform(20, 570, 14))]
+    _, everything = linked(*points)
+    monkeypatch.setattr(linking, "_MOST_PARTNERS", 8)
+    _, most = linked(*points)
+    assert everything.n_cut == 0
+    assert most.n_cut > 0
+    assert np.diff(sizes[0]).max() > np.diff(sizes[1]).max() == (1 + 8) ** 2
+    np.testing.assert_array_equal(most.link_id, everything.link_id)
 
 
 def test_margin_says_how_clear_the_choice_was():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import toy_tpstream as toy
 import uproot
 import yaml
 
+from snpoint.data import tpstream
 from snpoint.data.tables import TP_TABLE, Columns, iter_table, read_sources, read_table
 from snpoint.data.tpstream import BACKTRACKER, Trees, read_tpstream, write_tpstream
+from snpoint.data.truthneeds import best_truth
 from snpoint.errors import DataError, InputMissingError
 from snpoint.settings import MatchSettings
 from snpoint.stages import match as stage
@@ -25,9 +28,17 @@ FAR = 1 << 41
 """Clock ticks: ten hours, as timestamps of a running experiment are larger than 32 bits."""
 
 
-def matched(folder: Path, files: list[Path], background: list[Path] | None = None, **changes: Any) -> Columns:
+def matched(
+    folder: Path,
+    files: list[Path],
+    background: list[Path] | None = None,
+    tps_per_batch: int = stage.TPS_PER_BATCH,
+    **changes: Any,
+) -> Columns:
     settings = MatchSettings(**(DEFAULTS | changes))
-    stage.run(settings, tpstream=files, tps=folder / "tps.parquet", background=background or [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "TPS_PER_BATCH", tps_per_batch)
+        stage.run(settings, tpstream=files, tps=folder / "tps.parquet", background=background or [])
     return read_table(folder / "tps.parquet", TP_TABLE)
 
 
@@ -181,6 +192,24 @@ def test_too_few_background_events_are_an_error_unless_allowed(real_files: list[
     assert sources(tmp_path)["overlay"]["with_background"] == 10
 
 
+def test_background_in_memory_is_without_its_noise(
+    real_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: list[stage.Pool] = []
+    joined = stage.Pool.joined
+
+    def noted(parts: list[stage.Pool]) -> stage.Pool:
+        pools.extend(parts)
+        return joined(parts)
+
+    monkeypatch.setattr(stage.Pool, "joined", noted)
+    matched(tmp_path, real_files[1:], real_files[:1], tps_per_batch=5000)
+    assert len(pools) > 10
+    assert sum(len(pool.tps["track_id"]) for pool in pools) == 2609
+    assert sum(int(pool.n_noise.sum()) for pool in pools) == 66254 - 2609
+    assert set(pools[1].tps).isdisjoint({"direction_x", "run"})
+
+
 # --- files in odd states -----------------------------------------------------------------------------------------
 
 
@@ -266,6 +295,28 @@ def test_data_have_no_truth_and_need_none(tmp_path: Path, caplog: pytest.LogCapt
         assert np.isnan(table["direction_x"]).all()
         assert set(table["interaction"]) == {255}
         assert f"holds no truth, although match.truth is '{truth}'; taken as data" in caplog.text
+        assert sources(tmp_path)["truth"] == "none"
+
+
+def test_best_truth_is_that_which_the_file_has(tmp_path: Path) -> None:
+    trees = toy.event(1)
+    plain = trees | {"tps": toy.without(trees["tps"], *BACKTRACKER)}
+    bare = {"tps": plain["tps"], "mctruths": trees["mctruths"]}
+    for content, best in ((trees, "backtracker"), (plain, "simide"), (bare, "none")):
+        with tpstream.TpStream(write(tmp_path / "a.root", content)) as stream:
+            assert best_truth(stream) == best
+
+
+def test_truth_is_said_as_it_was_used_file_by_file(tmp_path: Path) -> None:
+    data = write(tmp_path / "data.root", {"tps": toy.without(toy.event(2)["tps"], *BACKTRACKER)})
+    empty = {tree: {key: values[:0] for key, values in content.items()} for tree, content in toy.event(1).items()}
+    files = [write(tmp_path / "a.root", toy.event(1)), write(tmp_path / "empty.root", empty), data]
+    matched(tmp_path, files[:2])
+    assert sources(tmp_path)["truth"] == "backtracker"
+    matched(tmp_path, files)
+    assert sources(tmp_path)["truth"] == "backtracker, none"
+    matched(tmp_path, files[1:2])
+    assert "truth" not in sources(tmp_path)
 
 
 def test_simulation_without_the_branches_of_its_truth_says_which_truth_it_has(tmp_path: Path) -> None:
@@ -334,11 +385,30 @@ def test_file_that_is_not_the_one_meant_is_refused(tmp_path: Path) -> None:
         matched(tmp_path, [path], sha256={"a.root": "0" * 64})
 
 
-def test_declared_production_is_noted_for_the_files_of_the_sample(tmp_path: Path) -> None:
+def test_checksum_is_that_of_the_file_at_the_end_of_the_path(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"run{number}" / "a_tpstream.root", toy.event(number)) for number in (1, 2)]
+    first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    ends = [f"run{number}/a_tpstream.root" for number in (1, 2)]
+    matched(tmp_path, files, sha256={ends[0]: first, ends[1]: second})
+    with pytest.raises(DataError, match=rf"run1/a_tpstream\.root: sha256 is {first}, but match\.sha256 names {second}"):
+        matched(tmp_path, files, sha256={ends[0]: second, ends[1]: second})
+
+
+def test_checksum_of_a_file_is_not_that_of_a_background_file_of_its_name(tmp_path: Path) -> None:
+    files = [write(tmp_path / folder / "a.root", toy.event(number)) for number, folder in enumerate(("es", "bg"), 1)]
+    own, other = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    matched(tmp_path, files[:1], files[1:], sha256={"a.root": own})
+    matched(tmp_path, files[:1], files[1:], sha256={"a.root": own, "bg/a.root": other})
+    with pytest.raises(DataError, match=r"bg/a\.root: sha256 is"):
+        matched(tmp_path, files[:1], files[1:], sha256={"a.root": own, "bg/a.root": own})
+
+
+def test_declared_productions_are_noted_for_the_files_and_for_the_background(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{name}.root", toy.event(number)) for number, name in enumerate(("es", "bg"), 1)]
-    matched(tmp_path, files[:1], files[1:], production="es, autumn")
-    found = sources(tmp_path)
-    assert [found[kind][0]["production"] for kind in ("files", "background")] == ["es, autumn", "bg:1x2x2:v1"]
+    for background, tag in ((None, "bg:1x2x2:v1"), ("stand_in:pool", "stand_in:pool")):
+        matched(tmp_path, files[:1], files[1:], production="es, autumn", background_production=background)
+        found = sources(tmp_path)
+        assert [found[kind][0]["production"] for kind in ("files", "background")] == ["es, autumn", tag]
 
 
 # --- broken files ------------------------------------------------------------------------------------------------
@@ -398,6 +468,39 @@ def test_numbers_that_cannot_be_are_named_with_their_file(tmp_path: Path, branch
     trees["tps"][branch][:] = value
     with pytest.raises(DataError, match=r"odd\.root: '.*' holds -\d.*, below the smallest legal value 0"):
         matched(tmp_path, [write(tmp_path / "odd.root", trees)])
+
+
+@pytest.mark.parametrize("quarantine", [False, True])
+def test_mistake_in_the_program_is_no_broken_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quarantine: bool
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("operands could not be broadcast together")
+
+    for name in ("match", "lay_over"):
+        with monkeypatch.context() as patch:
+            patch.setattr(stage, name, fail)
+            files = [write(tmp_path / f"{number}.root", toy.event(number)) for number in (1, 2)]
+            with pytest.raises(ValueError, match=r"^operands could not be broadcast together$"):
+                matched(tmp_path, files[:1], files[1:], quarantine=quarantine)
+
+
+def test_run_number_too_large_in_the_truth_names_the_file(tmp_path: Path) -> None:
+    trees = toy.event(1)
+    trees["mctruths"]["Run"][:] = 1 << 20
+    with pytest.raises(DataError, match=r"a\.root: run 1048576 or subrun 2 is too large"):
+        matched(tmp_path, [write(tmp_path / "a.root", trees)])
+
+
+def test_lack_of_memory_is_no_broken_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.root", toy.event(1))
+
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(tpstream, "_arrays", fail)
+    with pytest.raises(MemoryError):
+        matched(tmp_path, [path], quarantine=True)
 
 
 def test_missing_file_is_no_broken_file(tmp_path: Path) -> None:

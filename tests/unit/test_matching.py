@@ -5,10 +5,10 @@ import pytest
 from toy_matching import joined, match_settings, shuffled, tiled, toy_trees
 
 from snpoint.data.tables import TP_TABLE
-from snpoint.data.tpstream import BACKTRACKER, read_tpstream
+from snpoint.data.tpstream import read_tpstream
+from snpoint.physics.constants import BACKGROUND, CC, ES, UNKNOWN
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.matching import compare, match
-from snpoint.physics.matching_events import BACKGROUND, CC, ES, UNKNOWN
+from snpoint.physics.matching import UnmatchableError, compare, match
 from snpoint.physics.matching_rows import event_uid
 
 DETECTOR = load_detector("fdhd_1x2x2")
@@ -143,14 +143,8 @@ def test_truth_of_events_without_tps_is_left_out():
         same(matched(toy_trees([(5, 10, 4)], [(5, 20, 1e4, 2)]), truth=method), matched(both, truth=method))
 
 
-@pytest.mark.parametrize("missing", ["setting", "trees", "branches"])
-def test_without_truth_everything_is_unknown(real_data, missing):
-    trees = read(real_data, "es")
-    if missing == "trees":
-        trees = {"tps": trees["tps"]}
-    if missing == "branches":
-        trees["tps"] = {key: values for key, values in trees["tps"].items() if key not in BACKTRACKER}
-    table = matched(trees, truth="none" if missing == "setting" else "backtracker")
+def test_without_truth_everything_is_unknown(real_data):
+    table = matched({"tps": read(real_data, "es")["tps"]}, truth="none")
     assert set(table["interaction"]) == {UNKNOWN}
     assert np.isnan(table["direction_x"]).all()
     assert np.isnan(table["energy_true_mev"]).all()
@@ -185,13 +179,13 @@ def test_channel_of_another_detector_is_refused(tree):
     trees = toy_trees([(0, 10, 4), (10239, 10, 4)], [(0, 20, 1e4, 2), (10239, 10, 1e4, 2)])
     assert matched(trees, truth="simide")["apa"].tolist() == [0, 3]
     trees[tree]["channel"][1] += 1
-    with pytest.raises(ValueError, match=r"10240 is not one of the 10240 of 'fdhd_1x2x2'"):
+    with pytest.raises(UnmatchableError, match=r"10240 is not one of the 10240 of 'fdhd_1x2x2'"):
         matched(trees, truth="simide")
 
 
 def test_event_number_holds_run_and_subrun():
     assert event_uid([3], [2], [1]).tolist() == [3 << 44 | 2 << 32 | 1]
-    with pytest.raises(ValueError, match="too large"):
+    with pytest.raises(UnmatchableError, match="too large"):
         event_uid([1 << 20], [0], [0])
 
 
@@ -210,10 +204,3 @@ def test_methods_are_compared_with_the_upstream_backtracking(real_data):
     # The predecessor loses the 12 TPs of APA 0 in events that have deposits elsewhere too, and finds one of noise.
     own = counts["predecessor"].values()
     assert [sum(found[key] for found in own) for key in ("bt", "found", "both")] == [232, 221, 220]
-
-
-def test_nothing_is_compared_without_upstream_backtracking(real_data):
-    trees = read(real_data, "es")
-    assert set(compare({key: trees[key] for key in ("tps", "mctruths")}, DETECTOR, match_settings())) == set()
-    trees["tps"] = {key: values for key, values in trees["tps"].items() if key not in BACKTRACKER}
-    assert compare(trees, DETECTOR, match_settings()) == {}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_events import match_settings
 from toy_geometry import drift_tick, nearest_channel
+from toy_matching import match_settings
 
 from snpoint.data.tpstream import read_tpstream
 from snpoint.physics.geometry import load_detector

@@ -10,7 +10,7 @@ from toy_matching import joined, match_settings, toy_trees
 from snpoint.data.tables import TP_TABLE
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.matching import match
-from snpoint.physics.overlay import event_contents, lay_over, overlay, pair_events
+from snpoint.physics.overlay import OverlayError, Pool, lay_over, overlay, pair_events
 from snpoint.settings import Overlay
 
 DETECTOR = load_detector("fdhd_1x2x2")
@@ -76,6 +76,17 @@ def test_truth_of_the_event_is_that_of_the_signal():
         assert set(result[key].tolist()) == {ours[key][0].item()}, key
 
 
+def test_pool_holds_only_what_is_laid_over_and_counts_the_rest():
+    theirs = background([3, 4])
+    theirs["track_id"][theirs["event"] == 4] = 0
+    pool = Pool.of(theirs, settings())
+    assert len(pool.tps["channel"]) == 2
+    assert (pool.uid & np.uint64(0xFF)).tolist() == [3, 4]
+    assert pool.n_noise.tolist() == [1, 3]
+    assert (pool.fingerprint != 0).tolist() == [True, False]
+    assert Pool.of(theirs, settings(noise="keep")).n_noise.tolist() == [0, 0]
+
+
 def test_noise_can_be_kept():
     result, counts = overlay(signal([1]), background([3]), settings(noise="keep"))
     assert len(result["event"]) == 5
@@ -99,7 +110,7 @@ def test_equal_background_events_count_as_one():
     assert counts["pool_duplicates"] == 1
     assert set(result["background_uid"].tolist()) == {9 << 44 | 3, 9 << 44 | 4}
     assert len(np.unique(result["background_fingerprint"])) == 2
-    with pytest.raises(ValueError, match=r"3 events but only 2 different background events .1 of 3 repeat another"):
+    with pytest.raises(OverlayError, match=r"3 events but only 2 different background events .1 of 3 repeat another"):
         overlay(signal([1, 2, 5]), pool, settings())
 
 
@@ -123,7 +134,7 @@ def test_seed_decides_the_pairs():
 
 
 def test_shortage_can_leave_events_as_they_are():
-    with pytest.raises(ValueError, match=r"match\.overlay\.shortage: leave"):
+    with pytest.raises(OverlayError, match=r"match\.overlay\.shortage: leave"):
         overlay(signal([1, 2, 3]), background([5]), settings())
     result, counts = overlay(signal([1, 2, 3]), background([5]), settings(shortage="leave"))
     assert counts["with_background"] == 1
@@ -136,7 +147,7 @@ def test_shortage_can_leave_events_as_they_are():
 def test_background_without_any_truth_is_refused_rather_than_dropped_as_noise():
     pool = background([3])
     pool["track_id"][:] = 0
-    with pytest.raises(ValueError, match=r"no background TP has truth.*noise: keep"):
+    with pytest.raises(OverlayError, match=r"no background TP has truth.*noise: keep"):
         overlay(signal([1]), pool, settings())
     result, _ = overlay(signal([1]), pool, settings(noise="keep"))
     assert result["is_overlay"].sum() == 3
@@ -162,7 +173,7 @@ def test_signal_without_events_stays_empty():
 def test_other_clocks_are_refused():
     ours = signal([1])
     ours["time_start"] += 1 << 45
-    with pytest.raises(ValueError, match="not the same readout window"):
+    with pytest.raises(OverlayError, match="not the same readout window"):
         overlay(ours, background([3]), settings())
 
 
@@ -173,12 +184,17 @@ def test_parts_of_a_file_give_the_same_as_the_whole(events, cut, random):
     whole, counts = overlay(ours, theirs, settings())
     order = np.array(random.sample(range(len(theirs["event"])), len(theirs["event"])))
     theirs = {key: values[order] for key, values in theirs.items()}
-    uid, _, fingerprint = event_contents(theirs, settings())
-    chosen, _ = pair_events(np.unique(ours["event_uid"]), uid, fingerprint, settings())
+    pool = Pool.joined(
+        [
+            Pool.of({key: values[part] for key, values in theirs.items()}, settings())
+            for part in (theirs["event"] > cut, theirs["event"] <= cut)
+        ]
+    )
+    chosen, _ = pair_events(np.unique(ours["event_uid"]), pool, settings())
     parts = []
     for part in (ours["event"] <= cut, ours["event"] > cut):
         own = {key: values[part] for key, values in ours.items()}
-        parts.append(lay_over(own, theirs, np.unique(ours["event_uid"]), chosen, settings()))
+        parts.append(lay_over(own, pool, np.unique(ours["event_uid"]), chosen))
     assert sum(dropped for _, dropped in parts) == counts["noise_tps_dropped"]
     for key, values in whole.items():
         np.testing.assert_array_equal(np.concatenate([part[key] for part, _ in parts]), values, err_msg=key)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_matching import match_settings
 
 from snpoint import paths, provenance
 from snpoint.errors import DataError, InputMissingError, NumericError
@@ -145,7 +146,7 @@ def test_running_out_of_memory_has_an_exit_code_of_its_own(tmp_path: Path) -> No
         "importlib.import_module('snpoint.stages.match').run = lambda *_, **__: numpy.ones(10**15)\n"
         "snpoint.cli.main()"
     )
-    settings = '{"detector": "fdhd_1x2x2", "truth": "backtracker", "interaction": "truth", "sha256": {}}'
+    settings = match_settings().canonical()
     arguments = ["match", str(source), "--tps", str(output), "--settings", settings]
     result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
     assert result.returncode == 137

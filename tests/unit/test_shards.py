@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from toy_dataset import shard_arrays
 
 from snpoint.data.shards import (
     Events,
@@ -15,52 +16,8 @@ from snpoint.data.shards import (
     write_split,
 )
 from snpoint.errors import DataError, InputMissingError
-from snpoint.physics.imaging import draw
+from snpoint.physics.drawing import draw
 from snpoint.provenance import fingerprint
-
-
-def shard_arrays(n, first_event=0, seed=1, truth=True):
-    """A shard of ``n`` images with random TPs and isotropic truth."""
-    rng = np.random.default_rng([seed, first_event])
-    counts = rng.integers(0, 6, 3 * n)
-    counts[2::3] += 2
-    n_tps = int(counts.sum())
-    direction = rng.normal(size=(n, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    known = 1.0 if truth else np.nan
-    event = np.arange(first_event, first_event + n)
-    return {
-        "orientation": np.array("canonical"),
-        "detector": np.array("fdhd_1x2x2"),
-        "sources": np.array('{"truth": "backtracker"}'),
-        "event_uid": (event + (7 << 44)).astype(np.uint64),
-        "run": np.full(n, 7, np.uint32),
-        "subrun": np.zeros(n, np.uint32),
-        "event": event.astype(np.uint32),
-        "offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        "channel": rng.integers(-16, 16, n_tps).astype(np.int16),
-        "tick": rng.integers(-50, 40, n_tps).astype(np.int16),
-        "samples_over_threshold": rng.integers(4, 20, n_tps).astype(np.uint16),
-        "samples_to_peak": rng.integers(0, 4, n_tps).astype(np.uint16),
-        "adc_integral": rng.integers(100, 9000, n_tps).astype(np.uint32),
-        "adc_peak": rng.integers(60, 900, n_tps).astype(np.uint16),
-        "in_main": np.ones(n_tps, np.uint8),
-        "direction": (direction * known).astype(np.float32),
-        "vertex_cm": (rng.uniform(-300, 300, (n, 3)) * known).astype(np.float32),
-        "energy_true_mev": (rng.uniform(3, 60, n) * known).astype(np.float32),
-        "energy_reco_mev": rng.uniform(1, 50, (n, 3)).astype(np.float32),
-        "interaction": np.full(n, 1 if truth else 255, np.uint8),
-        "is_main": np.ones(n, np.uint8),
-        "apa": rng.integers(0, 4, n).astype(np.uint8),
-        "face": rng.choice([-1, 1], n).astype(np.int8),
-        "neutrino_direction": (direction * known).astype(np.float32),
-        "neutrino_energy_mev": (rng.uniform(5, 70, n) * known).astype(np.float32),
-        "fingerprint": rng.integers(1, 2**64, n, np.uint64),
-        "background_uid": (event + (9 << 44)).astype(np.uint64),
-        "background_fingerprint": rng.integers(1, 2**64, n, np.uint64),
-        "link_margin": rng.normal(5, 1, n).astype(np.float32),
-        "signal_fraction": (rng.uniform(0, 1, n) * known).astype(np.float32),
-    }
 
 
 @pytest.fixture
@@ -140,7 +97,7 @@ def test_broken_shards_are_named(tmp_path):
     content = (tmp_path / "shard.npz").read_bytes()
     for share in (0.0, 0.3, 0.9, 0.999):
         (tmp_path / "cut.npz").write_bytes(content[: int(share * len(content))])
-        with pytest.raises(DataError, match=r"cut\.npz: not a readable NPZ"):
+        with pytest.raises(DataError, match=r"cut\.npz: not an NPZ file"):
             read_shard(tmp_path / "cut.npz")
 
 

@@ -85,6 +85,23 @@ def test_record_of_a_file_holds_its_checksum(tmp_path: Path) -> None:
         file_record(tmp_path / "nowhere.root")
 
 
+def test_checksum_belongs_to_whole_components_at_the_end_of_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "run1" / "a.root"
+    for end in ("a.root", "run1/a.root", f"{tmp_path.name}/run1/a.root", str(path)):
+        with pytest.raises(DataError, match="names 00"):
+            check_sha256(path, "11", {end: "00"})
+    for end in ("b.root", "run2/a.root", "n1/a.root", "oot", "run1", "/run1/a.root", ""):
+        check_sha256(path, "11", {end: "00"})
+    check_sha256(path, "11", {"a.root": "00", "run1/a.root": "11"})
+
+
+def test_relative_path_is_known_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run1").mkdir()
+    monkeypatch.chdir(tmp_path / "run1")
+    with pytest.raises(DataError, match="names 00"):
+        check_sha256(Path("a.root"), "11", {"run1/a.root": "00"})
+
+
 def test_lowest_peak_is_kept_over_batches_and_unknown_where_a_plane_has_no_tp(tmp_path: Path) -> None:
     (tmp_path / "a.root").touch()
     record = file_record(tmp_path / "a.root")
@@ -110,5 +127,6 @@ def test_sources_of_several_tables_are_joined() -> None:
     assert [file["name"] for file in merged["background"]] == ["c"]
     assert merged["overlay"] == {"events": 5}
     assert merged["truth"] == "backtracker, none"
+    assert merge_sources([merged, first, {"files": []}])["truth"] == "backtracker, none"
     assert "comparison" not in merged
     assert merge_sources([]) == {"files": [], "background": [], "truth": "none"}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -108,6 +112,35 @@ def test_table_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
         (tmp_path / "broken.parquet").write_bytes(b"PAR1 broken PAR1")
         with pytest.raises(DataError, match=r"broken\.parquet: not a readable parquet file"):
             read(tmp_path / "broken.parquet")
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EIO, "file"), (errno.ESTALE, "file"), (errno.EINVAL, "content")])
+def test_failing_disk_is_no_broken_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: str
+) -> None:
+    write_table(tmp_path / "a.parquet", rows(1), TP_TABLE)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, "seen by a test")
+
+    monkeypatch.setattr(tables.pq.ParquetFile, "read", fail)
+    if kind == "file":
+        expected, text = InputMissingError, rf"a\.parquet: cannot be read \({re.escape(os.strerror(number))}\)"
+    else:
+        expected, text = DataError, "delete it and run the stage again"
+    with pytest.raises(expected, match=text):
+        read_table(tmp_path / "a.parquet", TP_TABLE)
+
+
+def test_lack_of_memory_is_no_broken_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(tmp_path / "a.parquet", rows(1), TP_TABLE)
+
+    def fail(*_: object, **__: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr(tables.pq.ParquetFile, "read", fail)
+    with pytest.raises(MemoryError):
+        read_table(tmp_path / "a.parquet", TP_TABLE)
 
 
 def test_truncated_table_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import uproot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snpoint.data import tpstream_events, tpstream_write
+from snpoint.data import tpstream, tpstream_events, tpstream_write
 from snpoint.data.tpstream import BACKTRACKER, KEY, SCHEMA, TpStream, read_tpstream, write_tpstream
 from snpoint.data.tpstream_events import EventFile, batches
 from snpoint.errors import DataError, InputMissingError
@@ -109,6 +109,27 @@ def test_damaged_file_is_refused(es_file, tmp_path):
     (tmp_path / "holes.root").write_bytes(bytes(content))
     with pytest.raises(DataError, match=r"holes\.root"):
         read_tpstream(tmp_path / "holes.root")
+
+
+@pytest.mark.parametrize(("shape", "broken"), [((10**15,), True), ((1000, 1000), False), (None, False)])
+def test_only_an_array_larger_than_the_file_can_hold_is_a_damage(es_file, monkeypatch, shape, broken):
+    error = MemoryError("Unable to allocate")
+    if shape:
+        error.shape, error.dtype = shape, np.dtype("f8")  # as numpy says what it could not make
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(tpstream, "_arrays", fail)
+    expected, text = (DataError, "claims to hold an array of 8") if broken else (MemoryError, "Unable to allocate")
+    with pytest.raises(expected, match=text):
+        read_tpstream(es_file)
+
+
+def test_array_that_numpy_cannot_make_says_its_size():
+    with pytest.raises(MemoryError) as caught:
+        np.empty(10**15)
+    assert tpstream._bytes_wanted(caught.value) == 8 * 10**15
 
 
 def test_foreign_files_are_refused(tmp_path):

@@ -10,6 +10,7 @@ from toy_introsort import introsort_order
 from toy_matching import match_settings
 
 from snpoint.data.tpstream import read_tpstream
+from snpoint.physics.constants import X
 from snpoint.physics.geometry import Detector, load_detector
 from snpoint.physics.matching import match
 from snpoint.settings import ClusterSettings, Linking
@@ -18,9 +19,7 @@ Columns = dict[str, np.ndarray]
 
 DETECTOR = load_detector("fdhd_1x2x2")
 ADC_PER_MEV = (1000.0, 1100.0, 4100.0)
-PREDECESSOR_ADC_PER_MEV = (900.0, 900.0, 3600.0)
 LINKING = Linking(tolerance_ticks=10.0, sigma_ticks=8.0, sigma_y_cm=5.0, sigma_log_charge=0.8, missing_plane_cost=12.0)
-U, V, X = 0, 1, 2
 CLOCK = 32
 
 

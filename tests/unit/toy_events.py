@@ -8,7 +8,7 @@ import numpy as np
 
 from snpoint.data.tables import CLUSTER_TABLE
 from snpoint.physics.geometry import Detector, load_detector
-from snpoint.settings import ClusterSettings, MatchSettings
+from snpoint.settings import ClusterSettings
 
 DETECTOR = load_detector("fdhd_1x2x2")
 _DEFAULTS: dict[str, Any] = {
@@ -25,22 +25,15 @@ _DEFAULTS: dict[str, Any] = {
     "link_id": -1,
     "link_margin": np.nan,
     "is_signal": 1,
+    "is_overlay": 0,
+    "background_uid": 0,
+    "pdg": 11,
     "edep_mev": 0.4,
     "interaction": 1,
     "direction": (0.6, 0.8, 0.0),
     "vertex_cm": (80.0, -300.0, 100.0),
     "energy_true_mev": 12.0,
 }
-
-
-def match_settings() -> MatchSettings:
-    """Truth by the file's own backtracking."""
-    zero = {"U": 0.0, "V": 0.0, "X": 0.0}
-    values: dict[str, Any] = {"detector": "fdhd_1x2x2", "truth": "backtracker", "interaction": "truth"}
-    values |= {"simide": {"before_ticks": 0.0, "after_ticks": 0.0, "offset_ticks": zero, "min_fraction": 0.3}}
-    values |= {"margin_ticks": 10, "compare": False, "production": None, "quarantine": False, "sha256": {}}
-    overlay = {"seed": 0, "noise": "drop", "shortage": "error"}
-    return MatchSettings(**values, tps_per_batch=2_000_000, overlay=overlay)
 
 
 def cluster_settings() -> ClusterSettings:

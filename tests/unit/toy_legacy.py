@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
+from snpoint.data.shards import read_shard
 from snpoint.physics.angles import random_directions
-from snpoint.physics.legacy_layouts import ADC_PER_MEV, LAYOUTS
+from snpoint.physics.legacy_layouts import LAYOUTS
+from snpoint.settings import PREDECESSOR_ADC_PER_MEV
+from snpoint.tools.legacy_import import write_shards
 
 PLANES = ("U", "V", "X")
 MOMENTUM_GEV = 0.0205
@@ -38,7 +43,7 @@ def toy_rows(n: int, plane: int, pixels: np.ndarray, seed: int = 1, first_event:
         "is_es": marley & (np.arange(n) % 2 == 0),
         "neutrino_energy_mev": np.where(marley, 30.25, -1.0),
         "particle_energy_mev": np.where(marley, 17.5, -1.0),
-        "cluster_energy_mev": pixels.sum(axis=(1, 2)) / ADC_PER_MEV[plane],
+        "cluster_energy_mev": pixels.sum(axis=(1, 2)) / PREDECESSOR_ADC_PER_MEV[plane],
         "plane": np.full(n, plane),
         "match_id": np.where(np.arange(n) % 3 == 1, -1, np.arange(n)),
     }
@@ -95,3 +100,9 @@ def write_volumes(folder: Path, n: int = 2, size: tuple[int, int] = (208, 1242),
         np.savez_compressed(path, images=np.array(list(pixels), dtype=object), metadata=np.array(records, dtype=object))
         made[name] = (pixels, records)
     return made
+
+
+def imported(folder: Path, out: Path, **how: Any) -> SimpleNamespace:
+    """The first shard that is made of a folder of images."""
+    shards = list(write_shards([folder], out, **how))
+    return SimpleNamespace(**read_shard(shards[0]), paths=shards)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from toy_clusters import DETECTOR, Columns, U, V, X, synthetic
+from toy_clusters import DETECTOR, Columns, synthetic
 
 from snpoint.physics.clustering import Clusters, highest_per_event
+from snpoint.physics.constants import U, V, X
 from snpoint.physics.geometry import Detector, Volume
 from snpoint.physics.linking import Links
 

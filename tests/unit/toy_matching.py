@@ -27,8 +27,8 @@ def match_settings(**changes: Any) -> MatchSettings:
         "simide": simide_matching(),
         "compare": False,
         "production": None,
+        "background_production": None,
         "quarantine": False,
-        "tps_per_batch": 2_000_000,
         "overlay": {"seed": 1, "noise": "drop", "shortage": "error"},
         "sha256": {},
     }

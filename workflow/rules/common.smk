@@ -65,13 +65,20 @@ def tpstream_files(wildcards):
 
 def background_files(wildcards):
     """TPStream files of the background that is laid over one chunk."""
+    pool = config_files.load_sample(wildcards.sample).background
+    if pool is not None:
+        warn_of_stand_in(pool.sample)
     return config_files.background_files(wildcards.sample, wildcards.chunk)
 
 
 @cache
 def warn_of_stand_in(sample):
     """Say once, where nobody can miss it, that a simulated sample takes the place of a production."""
-    if text := config_files.stand_in_notice(sample):
+    try:
+        text = config_files.stand_in_notice(sample)
+    except SnpointError as error:
+        stop(error)
+    if text:
         logger.warning(text)
 
 

@@ -2,7 +2,7 @@
 
 
 rule image:
-    """Turn the main clusters of one chunk into sparse images in the dataset's frame."""
+    """Turn the clusters of one chunk into sparse images in the dataset's frame."""
     input:
         clusters=paths.chunk("cluster"),
         calibration=dataset_calibration,

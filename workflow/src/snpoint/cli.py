@@ -14,8 +14,9 @@ import click
 
 from snpoint import __version__, config, paths, provenance
 from snpoint.commands import COMMANDS, Command, Option
-from snpoint.errors import InputMissingError, SnpointError
+from snpoint.errors import InputMissingError, SnpointError, UsageError
 from snpoint.settings import ReportSettings
+from snpoint.validation import nearest
 
 log = logging.getLogger("snpoint")
 
@@ -56,6 +57,14 @@ class LazyGroup(click.Group):
             return command
         return None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was meant, or a hint where there is none of that name."""
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            raise UsageError(f"there is no command '{args[0]}'; {nearest(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Two lists, without importing anything."""
         with formatter.section("Stages"):
@@ -87,9 +96,11 @@ class StageCommand(click.Command):
         current = None
         for arg in args:
             if arg.startswith("-"):
-                current = arg if arg in self.lists else None
-                if current:
+                flag, equals, first = arg.partition("=")
+                current = flag if flag in self.lists else None
+                if current and not equals:
                     continue
+                arg = first if current else arg
             spread += [current, arg] if current else [arg]
         return super().parse_args(ctx, spread)
 
@@ -141,6 +152,9 @@ def run_stage(stage: str, command: Command, settings: Any, values: dict[str, Any
     """Run one stage: inputs must exist, a record is kept, outputs must be there afterwards."""
     inputs = [path for option in command.options for path in _paths(option, values, ("input", "inputs"))]
     outputs = [path for option in command.options for path in _paths(option, values, ("output",))]
+    same = {path.resolve() for path in inputs} & {path.resolve() for path in outputs}
+    if same:
+        raise UsageError(f"{sorted(same)[0]} is both read and written by {stage}; give the output another name")
     for path in inputs:
         if not path.exists():
             raise InputMissingError(f"{path} does not exist; it is an input of {stage}")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from snpoint import inputs, paths, settings, yamlfile
 from snpoint.documents import Dataset, Described, Pointing, Sample, Version
 from snpoint.errors import ConfigError, UsageError, shown
-from snpoint.inheritance import config_file, merged, put
+from snpoint.inheritance import check_project_folder, config_file, merged, put
 from snpoint.section import Section
 from snpoint.validation import nearest, validated
 
@@ -124,9 +124,13 @@ def match_settings(sample: str, chunk: str) -> settings.MatchSettings:
     """Settings of one chunk: with the checksums of its own files; what is simulated is marked as such."""
     content = load_sample(sample)
     changes: dict[str, Any] = {"sha256": dict(inputs.checksums(sample, content, chunk))}
-    if inputs.is_simulated(content) and content.match.production is None:
-        kind = inputs.STAND_IN if inputs.is_stand_in(content) else content.source
-        changes["production"] = f"{kind}:{sample}"
+    changes["production"] = content.match.production or inputs.simulated_tag(sample, content)
+    if inputs.is_stand_in(content) and content.stand_in_interaction != "truth":
+        changes["interaction"] = content.stand_in_interaction
+    if content.background:
+        pool = content.background.sample
+        declared = content.match.background_production
+        changes["background_production"] = declared or inputs.simulated_tag(pool, load_sample(pool))
     return content.match.model_copy(update=changes)
 
 
@@ -208,6 +212,7 @@ def default_settings(stage: str) -> dict[str, Any]:
     """The defaults of a stage, from the ``_base.yaml`` of its folder (what `--set` builds on)."""
     if stage not in STAGE_FOLDERS:
         raise UsageError(f"stage '{stage}' has no defaults; give --settings")
+    check_project_folder()
     base = yamlfile.read(config_file(STAGE_FOLDERS[stage], "_base"))
     return dict(base.get(stage, {}))
 
@@ -256,8 +261,20 @@ def is_simulated(sample: str) -> bool:
 
 
 def stand_in_notice(sample: str) -> str | None:
-    """What to say about a sample that stands in for a production, else None."""
-    return inputs.stand_in_notice(sample, load_sample(sample))
+    """What to say about a sample that stands in for a production, else None.
+
+    Raises
+    ------
+    ConfigError
+        Results of the production itself are there: a forgotten variable must not replace them by a simulation.
+    """
+    content = load_sample(sample)
+    if inputs.is_stand_in(content) and inputs.made_from_files(sample):
+        raise ConfigError(
+            f"{paths.sample_folder(sample)} was made from files, and SNPOINT_PRODUCTION is not set now: the simulated "
+            "stand-in would replace it; set the variable, or move the folder away"
+        )
+    return inputs.stand_in_notice(sample, content)
 
 
 def tpstream_files(sample: str, chunk: str) -> list[str]:

@@ -51,7 +51,7 @@ class Described(Section):
 
     why: Why = Field(description="why this exists")
     status: Status = Field(description="`all` builds the active ones")
-    lesson: str | None = Field(default=None, description="what was learnt")
+    lesson: str | None = Field(default=None, description="what was learned")
 
 
 class Background(Section):
@@ -77,8 +77,10 @@ class Sample(Described):
         description="where relative file names lie: $SNPOINT_DATA (or ./data), or $SNPOINT_PRODUCTION; without the "
         "latter a simulated stand-in takes the place of the files"
     )
+    stand_in_interaction: Literal["truth", "ES", "CC"] = Field(description="what a production's stand-in is taken for")
     chunks: Count | None = Field(description="chunks of a simulated sample, or of a production's stand-in")
     files: list[str] = Field(description="file names or patterns, below the folder or absolute")
+    exclude: list[str] = Field(description="names or patterns of files to leave out: the copies, the broken ones")
     files_per_job: Count
     background: Background | None = Field(description="background events to lay over the events; null: none")
     calibration: Name | None = Field(description="sample whose calibration `calibrated` means; null: this one")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from snpoint import paths, yamlfile
-from snpoint.errors import ConfigError, UsageError, shown
+from snpoint.errors import ConfigError, InputMissingError, UsageError, shown
 from snpoint.validation import nearest
 
 OWN_KEYS = ("why", "status", "lesson", "extends")
@@ -21,6 +21,18 @@ def config_file(folder: str, name: str) -> Path:
     return paths.CONFIGS / folder / f"{name}.yaml"
 
 
+def check_project_folder() -> None:
+    """Check that the working directory is a project.
+
+    Raises
+    ------
+    InputMissingError
+        It has no folder of configuration files.
+    """
+    if not paths.CONFIGS.is_dir():
+        raise InputMissingError(f"{Path.cwd()} has no {paths.CONFIGS}/; run this in the project's folder")
+
+
 @cache
 def merged(folder: str, name: str) -> dict[str, Any]:
     """A configuration file with its parents filled in, not validated."""
@@ -29,6 +41,7 @@ def merged(folder: str, name: str) -> dict[str, Any]:
 
 def _merged(folder: str, name: str, children: tuple[str, ...]) -> dict[str, Any]:
     path = config_file(folder, name)
+    check_project_folder()
     if name in children:
         raise ConfigError(f"{path}: extends itself ({' -> '.join((*children, name))})")
     if not path.exists():

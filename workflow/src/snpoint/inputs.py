@@ -7,6 +7,7 @@ Files are found by their patterns, or named by the sample's manifest: a frozen l
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,21 @@ def is_simulated(sample: Sample) -> bool:
     return sample.source == "simulated" or is_stand_in(sample)
 
 
+def simulated_tag(name: str, sample: Sample) -> str | None:
+    """Production tag of files that the pipeline makes itself; None for others, which are known by their names."""
+    if not is_simulated(sample):
+        return None
+    return f"{STAND_IN}:{name}" if is_stand_in(sample) else f"simulated:{name}"
+
+
+def made_from_files(name: str) -> bool:
+    """Whether the sample's results here come from files that the pipeline did not make, by the first record found."""
+    for record in sorted(Path(paths.chunk("match", name, paths.chunk_name(0))).parent.glob("*.provenance.json")):
+        used = json.loads(record.read_text(encoding="utf-8")).get("inputs", {})
+        return any(not str(path).startswith(f"{paths.RESULTS}/") for path in used)
+    return False
+
+
 def stand_in_notice(name: str, sample: Sample) -> str | None:
     """What to say about a sample that stands in for a production, in a frame; None if it does not."""
     if not is_stand_in(sample):
@@ -59,8 +75,8 @@ def stand_in_notice(name: str, sample: Sample) -> str | None:
 def folder_of(sample: Sample) -> Path:
     """Where relative file names lie: ``$SNPOINT_PRODUCTION``, ``$SNPOINT_DATA``, or ``./data``."""
     if sample.folder == "production":
-        return Path(os.environ.get("SNPOINT_PRODUCTION") or ".")
-    return Path(os.environ.get("SNPOINT_DATA") or "data")
+        return Path(os.environ.get("SNPOINT_PRODUCTION") or ".").expanduser()
+    return Path(os.environ.get("SNPOINT_DATA") or "data").expanduser()
 
 
 def n_chunks(name: str, sample: Sample) -> int:
@@ -127,12 +143,13 @@ def _pool_files(background: Background, pool: Sample) -> Sequence[str]:
 
 
 def checksums(name: str, sample: Sample, chunk: str) -> Mapping[str, str]:
-    """Input file name -> checksum it must have: those that the sample names, and of its manifest the chunk's own."""
+    """End of a file's path -> checksum it must have: what the sample names, and of its manifest the chunk's own."""
     if is_simulated(sample) or not manifest(name):
         return sample.match.sha256
-    own = {Path(file).name for file in chunk_files(name, sample, chunk)}
-    frozen = {Path(entry.file).name: entry.sha256 for entry in manifest(name)}
-    return {file: digest for file, digest in frozen.items() if file in own} | sample.match.sha256
+    folder = folder_of(sample)
+    own = set(chunk_files(name, sample, chunk))
+    frozen = {entry.file: entry.sha256 for entry in manifest(name) if str(folder / entry.file) in own}
+    return frozen | sample.match.sha256
 
 
 _FILES: dict[tuple[str, Path], tuple[str, ...]] = {}
@@ -158,7 +175,7 @@ def _frozen(name: str, folder: Path) -> tuple[str, ...]:
     if missing:
         raise InputMissingError(
             f"{paths.manifest(name)}: {len(missing)} of {len(found)} files are not in {folder.absolute()}, such as "
-            f"{missing[0]}; copy them there, or freeze the sample again (snpoint freeze {name})"
+            f"{missing[0]}; bring them back, or remove the manifest and freeze anew (snpoint freeze {name})"
         )
     return tuple(found)
 
@@ -170,6 +187,8 @@ def matching(name: str, sample: Sample) -> tuple[str, ...]:
     ------
     InputMissingError
         A pattern matches nothing.
+    ConfigError
+        A pattern of files to leave out fits none.
     """
     found: dict[str, None] = {}
     for pattern in sample.files:
@@ -180,10 +199,18 @@ def matching(name: str, sample: Sample) -> tuple[str, ...]:
             variable = "SNPOINT_PRODUCTION" if sample.folder == "production" else "SNPOINT_DATA"
             raise InputMissingError(
                 f"{config_file('samples', name)}: files: '{pattern}' matches nothing in {base.absolute()}; "
-                f"set {variable} to the folder that holds it (README, 'Real data')"
+                f"set {variable} to the folder that holds it (docs/data.md)"
             )
         found.update(dict.fromkeys(matches))
-    return tuple(found)
+    left_out = [pattern for pattern in sample.exclude if not any(_fits(file, pattern) for file in found)]
+    if left_out:
+        raise ConfigError(f"{config_file('samples', name)}: exclude: '{left_out[0]}' fits no file of the sample")
+    return tuple(file for file in found if not any(_fits(file, pattern) for pattern in sample.exclude))
+
+
+def _fits(file: str, pattern: str) -> bool:
+    """Whether the last parts of a path fit a pattern of as many parts."""
+    return Path(file).match(pattern)
 
 
 @cache

@@ -41,6 +41,8 @@ AdcPerMev = Annotated[
     Discriminator(numbers_or_word),
     Field(description="of planes U, V, X; `predecessor`: 900, 900, 3600; `calibrated`: as measured on a sample"),
 ]
+PREDECESSOR_ADC_PER_MEV = (900.0, 900.0, 3600.0)
+"""What the word `predecessor` stands for: its factors for planes U, V, X."""
 
 
 class Spectrum(Section):
@@ -85,7 +87,7 @@ class SimideMatching(Section):
     before_ticks: NonNegative
     after_ticks: NonNegative
     offset_ticks: PerPlane = Field(description="how much later than its deposits a TP comes [ticks]")
-    min_fraction: Fraction = Field(description="least share of a TP's charge that its track must have made")
+    min_fraction: Fraction = Field(description="least share of a TP's charge (electrons) that its track must have made")
 
 
 class Overlay(Section):
@@ -111,8 +113,8 @@ class MatchSettings(Section):
     simide: SimideMatching
     compare: bool = Field(description="count how far the other methods agree with the backtracker (for the card)")
     production: str | None = Field(description="tag of the files' production; null: by their names")
+    background_production: str | None = Field(description="the same of the background files")
     quarantine: bool = Field(description="leave broken files out, and name them on the card, instead of stopping")
-    tps_per_batch: Count = Field(description="TPs in memory at a time (whole events)")
     overlay: Overlay
     sha256: dict[str, str] = Field(description="input file name -> checksum it must have")
 
@@ -129,7 +131,7 @@ class CalibrateSettings(Section):
 
 
 class Linking(Section):
-    """How clusters of the three planes are told to belong together; a link's score adds up squared pulls."""
+    """How clusters of the three planes are told to belong together; a distance d costs 2 log(1 + d^2 / (2 sigma^2))."""
 
     tolerance_ticks: NonNegative = Field(description="gap in time allowed between linked clusters [ticks]")
     sigma_ticks: Positive = Field(description="spread of the difference in time [ticks]")
@@ -190,13 +192,6 @@ class Selection(Section):
     require_truth: bool
 
 
-class Mosaic(Section):
-    """Pictures of example images on the card."""
-
-    rows: Count
-    columns: Count
-
-
 class DatasetSettings(Section):
     """``dataset``: shards -> split and card."""
 
@@ -212,7 +207,6 @@ class DatasetSettings(Section):
     )
     duplicates: Literal["error", "drop"] = Field(description="equal images or backgrounds: refuse, or keep one of them")
     max_quarantined: Fraction = Field(description="share of the input files that may be broken")
-    mosaic: Mosaic
 
 
 class Architecture(Section):

@@ -41,7 +41,7 @@ def _message(model: type[Section], error: ValidationError, where: str) -> str:
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     missing = [problem for problem in problems if problem["type"] == "missing"]
     wrong = [problem for problem in problems if problem not in unknown and problem not in missing]
-    told = unknown or wrong[:1] or missing[:1]
+    told = unknown or wrong[:1] or missing
     text = "; ".join(_said(model, problem) for problem in told)
     more = len(problems) - len(told) - min(len(unknown), len(missing))
     return f"{where}: {text}" + (f" (and {more} more)" if more else "")

@@ -11,9 +11,8 @@ from snpoint.data.contracts import FORMAT_VERSION
 from snpoint.data.summaries import read_strict_json
 from snpoint.errors import ConfigError, DataError
 from snpoint.section import PerPlane
+from snpoint.settings import PREDECESSOR_ADC_PER_MEV
 
-PREDECESSOR_ADC_PER_MEV = (900.0, 900.0, 3600.0)
-"""Constants of the predecessor for planes U, V, X, kept for comparison."""
 PLANES = ("U", "V", "X")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,18 +46,20 @@ SHARD: dict[str, Array] = {
     "subrun": Array("u4", N, "1"),
     "event": Array("u4", N, "1"),
     "offsets": Array("i8", ("3N+1",), "first TP of (image, plane A|B|X)", 0),
-    "channel": Array("i2", ("T",), "channels from the box centre"),
-    "tick": Array("i2", ("T",), "ticks from the box centre, start of the TP"),
+    "channel": Array("i2", ("T",), "channels from the box center"),
+    "tick": Array("i2", ("T",), "ticks from the box center, start of the TP"),
     "samples_over_threshold": Array("u2", ("T",), "ticks", 1),
     "samples_to_peak": Array("u2", ("T",), "ticks from the start"),
     "adc_integral": Array("u4", ("T",), "ADC ticks"),
     "adc_peak": Array("u2", ("T",), "ADC"),
     "in_main": Array("u1", ("T",), "1 = TP of the clusters that the image is about", 0, 1),
-    "direction": DIRECTION,
-    "vertex_cm": Array("f4", ("N", 3), "cm, detector frame", nan=True),
+    "direction": replace(DIRECTION, unit="unit vector, detector frame, none for background"),
+    "vertex_cm": Array("f4", ("N", 3), "cm, detector frame, none for background", nan=True),
     "energy_true_mev": Array("f4", N, "MeV, kinetic", 0, nan=True),
     "energy_reco_mev": Array("f4", ("N", 3), "MeV, planes A|B|X", 0),
-    "interaction": INTERACTION,
+    "interaction": replace(
+        INTERACTION, unit="0 background (in any event: signal_fraction < 0.5), 1 ES, 2 CC, 255 unknown"
+    ),
     "is_main": Array("u1", N, "1 = image of the event's main cluster", 0, 1),
     "apa": Array("u1", N, "1", 0, 255),
     "face": Array("i1", N, "side of the APA; FD-HD: sign of x", -1, 1),
@@ -66,7 +68,7 @@ SHARD: dict[str, Array] = {
     "fingerprint": Array("u8", N, "content hash of the cluster's TPs on all planes; the same for copies"),
     "background_uid": Array("u8", N, "event_uid of the background event laid over; 0 none"),
     "background_fingerprint": Array("u8", N, "content hash of that background event; 0 none"),
-    "link_margin": Array("f4", N, "score of the best other link minus that of this; NaN without one", nan=True),
+    "link_margin": Array("f4", N, "cost of the best other link minus that of this; NaN without one", nan=True),
     "signal_fraction": Array(
         "f4", N, "share of the cluster's ADC made by the neutrino; NaN without truth", 0, 1, nan=True
     ),

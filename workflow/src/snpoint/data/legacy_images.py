@@ -1,7 +1,7 @@
 """Image files of the predecessor: which belong together, and what is in them.
 
 It wrote one NPZ per input file and plane, in one folder or in folders ``U``, ``V`` and ``X``; later also files with all
-three planes of matched clusters, and one-metre volumes whose pixels and metadata are object arrays.
+three planes of matched clusters, and one-meter volumes whose pixels and metadata are object arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 PLANES = ("U", "V", "X")
 _PLANE_IN_NAME = re.compile(r"_plane([UVX])(?=_|$)")
-_OF_EXPORT = ("event_uid", "interaction", "orientation", "detector")
+_OF_IMAGES = {"event_uid": "u", "interaction": "u", "split": "u"}
+"""Arrays of our own export with one entry per image, and their kind."""
+_OF_FILE = ("orientation", "detector", "production")
 _THREE_PLANES = ("images_u", "images_v", "images_x")
 
 
@@ -128,7 +130,12 @@ def _contents(path: Path, plane: str | None) -> list[Content]:
     kind: Literal["clusters", "volumes"] = "volumes" if metadata.dtype == object else "clusters"
     pixels = _pixels(arrays["images"], path, kind)
     number = np.full(len(pixels), -1 if plane is None else PLANES.index(plane), np.int64)
-    extra = {key: values for key, values in arrays.items() if key in _OF_EXPORT}
+    extra = {key: values for key, values in arrays.items() if key in _OF_IMAGES or key in _OF_FILE}
+    for key, dtype in _OF_IMAGES.items():
+        if key in extra and (extra[key].shape != (len(pixels),) or extra[key].dtype.kind != dtype):
+            raise DataError(
+                f"{path}: '{key}' is {extra[key].shape} of {extra[key].dtype}, expected whole numbers ({len(pixels)},)"
+            )
     return [Content(kind, pixels, _metadata(metadata, len(pixels), path), number, extra)]
 
 

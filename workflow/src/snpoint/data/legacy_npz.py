@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import struct
 import zipfile
@@ -22,6 +23,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 _BROKEN = (ValueError, EOFError, KeyError, OSError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
+_OF_CONTENT = (None, errno.EINVAL)
+"""``errno`` of an OSError that the content of a file is to blame for: a damaged one makes zipfile seek below 0."""
+
 LARGEST_MEMBER = 8 << 30
 """Bytes that one array may take unpacked; more is a mistake, or a small file that is meant to fill the memory."""
 
@@ -37,7 +41,7 @@ def read_legacy_npz(path: str | Path) -> Arrays:
     Raises
     ------
     InputMissingError
-        The file does not exist or cannot be opened.
+        The file does not exist, or the file system does not give it (which may pass).
     DataError
         It is empty, truncated, or no NPZ file.
     UntrustedInputError
@@ -48,7 +52,7 @@ def read_legacy_npz(path: str | Path) -> Arrays:
         with source.open("rb") as stream:
             size = stream.seek(0, 2)
     except OSError as error:
-        raise InputMissingError(f"{source}: cannot be opened ({error.strerror}); check path and permissions") from error
+        raise _unavailable(source, error) from error
     if size == 0:
         raise DataError(f"{source}: is empty (0 bytes); copy it again, or leave it out")
     try:
@@ -56,6 +60,8 @@ def read_legacy_npz(path: str | Path) -> Arrays:
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
             return {info.filename.removesuffix(".npy"): _member(archive, info, source) for info in members}
     except _BROKEN as error:
+        if isinstance(error, OSError) and error.errno not in _OF_CONTENT:
+            raise _unavailable(source, error) from error
         reason = str(error).strip().split("\n", 1)[0][:120] or type(error).__name__
         raise DataError(f"{source}: not a readable NPZ file ({reason}); copy it again, or leave it out") from error
 
@@ -66,6 +72,10 @@ def write_legacy_npz(path: str | Path, arrays: Mapping[str, npt.NDArray[Any]]) -
         raise TypeError(f"{path}: an array holds Python objects")
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **dict(arrays))
+
+
+def _unavailable(source: Path, error: OSError) -> InputMissingError:
+    return InputMissingError(f"{source}: cannot be read ({error.strerror}); check path, permissions and file system")
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Path) -> npt.NDArray[Any]:

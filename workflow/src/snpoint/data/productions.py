@@ -73,30 +73,49 @@ def _check_one_each(found: Sequence[Json], declared: Sequence[str], where: objec
             )
 
 
-def check_files(files: Sequence[File], max_quarantined: float, where: object) -> None:
-    """Check that not too many files are broken, and that none was read twice.
+def check_broken(files: Sequence[File], max_quarantined: float, where: object, kind: str = "input") -> None:
+    """Check that not too many files are broken.
+
+    Parameters
+    ----------
+    files
+        Records of all files of a kind.
+    max_quarantined
+        Share of them that may be broken.
+    where, kind
+        What the message begins with, and what it calls the files.
 
     Raises
     ------
     DataError
-        The share of broken files is above ``max_quarantined``, or two files have the same checksum.
+        More of them are.
     """
     broken = [file for file in files if file.get("problem")]
     if len(broken) > max_quarantined * len(files):
         shown = "; ".join(f"{file['name']} ({file['problem']})" for file in broken[:_MOST_NAMES])
         raise DataError(
-            f"{where}: {len(broken)} of {len(files)} input files are broken, more than dataset.max_quarantined = "
+            f"{where}: {len(broken)} of {len(files)} {kind} files are broken, more than dataset.max_quarantined = "
             f"{max_quarantined:g} allows: {shown}; copy them again, take them off the samples, or raise the limit"
         )
-    names: dict[str, str] = {}
+
+
+def check_contents(files: Sequence[File], where: object) -> None:
+    """Check that no file was read twice, under another name or from another folder.
+
+    Raises
+    ------
+    DataError
+        Two files have the same checksum.
+    """
+    known: dict[str, File] = {}
     for file in files:
-        if file.get("problem") or not file.get("sha256"):
+        # a file without events may well look like another one
+        if file.get("problem") or not file.get("sha256") or not file.get("n_events"):
             continue
-        first = names.setdefault(file["sha256"], file["name"])
-        if first != file["name"]:
-            raise DataError(
-                f"{where}: {first} and {file['name']} have the same content; take one of them off the samples"
-            )
+        first = known.setdefault(file["sha256"], file)
+        if first is not file:
+            names = [f"{entry['name']} ('{entry['production']}')" for entry in (first, file)]
+            raise DataError(f"{where}: {' and '.join(names)} have the same content; take one of them off the samples")
 
 
 def _listed(found: Sequence[Json]) -> str:

@@ -27,13 +27,19 @@ def read_npz(path: str | Path, contract: Mapping[str, Array]) -> dict[str, NDArr
     DataError
         It is no NPZ file, is truncated, of another format version, or breaks its contract.
     """
+    if Path(path).is_file() and not zipfile.is_zipfile(path):
+        raise DataError(
+            f"{path}: not an NPZ file (another kind, empty, or cut off); check its name, or run the stage that makes it"
+        )
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except FileNotFoundError as error:
         raise InputMissingError(f"{path}: no such file; run the stage that makes it") from error
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable NPZ file ({error}); delete it and run its stage again") from error
+        if isinstance(error, OSError) and error.errno:
+            raise InputMissingError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: not a readable NPZ file ({error}); run the stage that makes it again") from error
     if "format_version" in arrays and arrays["format_version"] != FORMAT_VERSION:
         version = arrays["format_version"]
         raise DataError(f"{path}: format version {version}, this snpoint reads {FORMAT_VERSION}; run its stage again")

@@ -207,7 +207,7 @@ def check_one_frame(frames: Mapping[Path, dict[str, str]]) -> dict[str, str]:
     Raises
     ------
     DataError
-        Two shards differ; images of two frames cannot be learnt from together.
+        Two shards differ; images of two frames cannot be learned from together.
     """
     (first, expected), *others = frames.items()
     for path, found in others:

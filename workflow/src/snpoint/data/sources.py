@@ -4,7 +4,7 @@ The record travels in the files themselves, from the TPs to the card of a datase
 
     {"files": [{"name", "sha256", "size", "production", "tree", "n_events", "n_tps", "lowest_adc_peak", "problem"}],
      "background": [the same of the files that were laid over],
-     "truth": the method of truth matching,
+     "truth": the methods of truth matching that were used, such as "backtracker, none"; absent without any TP,
      "overlay": {"events", "with_background", "pool_events", "pool_duplicates", "noise_tps_dropped"},
      "comparison": {"simide": {"U": {"bt", "found", "both"}, "V": ..., "X": ...}, "predecessor": ...}}
 
@@ -14,7 +14,7 @@ The record travels in the files themselves, from the TPs to the card of a datase
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def production_tag(path: str | Path, declared: str | None = None, layout: str = 
     return tag + (f":{layout}" if layout else "") + (f":v{version}" if version is not None else "")
 
 
-def file_record(path: Path, expected_sha256: str | None = None) -> dict[str, Any]:
+def file_record(path: Path) -> dict[str, Any]:
     """Record of a file of which only the content as a whole is known.
 
     Raises
@@ -95,16 +95,34 @@ def file_record(path: Path, expected_sha256: str | None = None) -> dict[str, Any
 def check_sha256(path: Path, found: str, expected: Mapping[str, str]) -> None:
     """Check that a file is the one that is meant, where the sample names its checksum.
 
+    Parameters
+    ----------
+    path
+        The file.
+    found
+        Its checksum.
+    expected
+        End of a path (``run1/a_tpstream.root``, or the bare name) -> checksum. Of several that fit the longest counts.
+
     Raises
     ------
     DataError
         It is another one.
     """
-    wanted = expected.get(path.name, found)
+    keys = [key for key in expected if ends_with(path, key)]
+    if not keys:
+        return
+    wanted = expected[max(keys, key=lambda key: len(Path(key).parts))]
     if found != wanted.lower():
         raise DataError(
             f"{path}: sha256 is {found}, but match.sha256 names {wanted}; copy the file again, or correct the sample"
         )
+
+
+def ends_with(path: Path, end: str) -> bool:
+    """Whether a path ends with these components."""
+    wanted = Path(end).parts
+    return bool(wanted) and path.absolute().parts[-len(wanted) :] == wanted
 
 
 def add_lowest_adc(record: Mapping[str, Any], plane: npt.NDArray[np.uint8], adc_peak: npt.NDArray[np.uint16]) -> None:
@@ -138,8 +156,9 @@ def merge_sources(parts: Iterable[Mapping[str, Any]]) -> Sources:
             for counts in found:
                 total = add_counts(total, counts)
             merged[key] = total
-    return merged | {"truth": _joined([part["truth"] for part in parts if "truth" in part])}
+    return merged | {"truth": joined_truth(part["truth"] for part in parts if "truth" in part) or "none"}
 
 
-def _joined(words: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(words)) or "none"
+def joined_truth(methods: Iterable[str]) -> str:
+    """Each method once, in their order: ``backtracker, none``."""
+    return ", ".join(dict.fromkeys(word for methods_of_part in methods for word in methods_of_part.split(", ")))

@@ -6,7 +6,9 @@ can be worked on piece by piece.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,7 +92,7 @@ CLUSTER_TABLE: dict[str, Array] = TP_TABLE | {
     "accepted": Array("u1", _T, "1 = cluster passes the energy cut", 0, 1),
     "is_main": Array("u1", _T, "1 = main cluster of its event and plane", 0, 1),
     "link_id": Array("i4", _T, "running number of the link over planes; -1 none", -1),
-    "link_margin": Array("f4", _T, "score of the best alternative minus that of the link; NaN without one", nan=True),
+    "link_margin": Array("f4", _T, "cost of the best alternative minus that of the link; NaN without one", nan=True),
     "link_planes": Array("u1", _T, "number of planes of the link; 0 in none", 0, 3),
 }
 
@@ -250,9 +252,16 @@ def _opened(path: str | Path, contract: Mapping[str, Array] | None) -> Iterator[
         with pq.ParquetFile(path) as file:
             _check_schema(path, file.schema_arrow.names, file.metadata.metadata or {}, contract)
             yield file
+    except pa.ArrowMemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and not Path(path).is_file():
             raise InputMissingError(f"{path}: no such file; run the stage that makes it") from error
+        # Only the system gives a number: the file may be good. EINVAL comes of offsets that a broken file names.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise InputMissingError(
+                f"{path}: cannot be read ({os.strerror(error.errno)}); check the file system and permissions"
+            ) from error
         raise DataError(
             f"{path}: not a readable parquet file ({_line(error)}); delete it and run the stage again"
         ) from error

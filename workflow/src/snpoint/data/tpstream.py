@@ -6,6 +6,7 @@ truth trees, no ``bt_*`` branches) and strict everywhere else. Only what is aske
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,6 @@ from snpoint.data.tpstream_schema import (
     BACKTRACKER,
     DIRECTORY,
     KEY,
-    NO_TRACK,
     SCHEMA,
     STRING,
     TP_FOLDER,
@@ -37,7 +37,6 @@ __all__ = [
     "BACKTRACKER",
     "DIRECTORY",
     "KEY",
-    "NO_TRACK",
     "SCHEMA",
     "TpStream",
     "Tree",
@@ -58,10 +57,15 @@ _BROKEN = (
     NotImplementedError,
     RuntimeError,
     EOFError,
-    MemoryError,
     struct.error,
     zlib.error,
 )
+
+
+_MOST_BYTES_PER_BYTE = 100
+"""Bytes of an array in memory per byte of the file. Real files have 8 for all their branches together, so that an
+array beyond this is no lack of memory: a broken file says that it is so large."""
+_SMALL_FILE = 1 << 20
 
 
 class TpStream:
@@ -243,6 +247,17 @@ def _reading(source: Path) -> Iterator[None]:
             raise _unavailable(source, error) from error
         reason = str(error).strip().split("\n", 1)[0][:120] or type(error).__name__
         raise _unreadable(source, f"{type(error).__name__}: {reason}") from error
+    except MemoryError as error:
+        wanted = _bytes_wanted(error)
+        if wanted <= _MOST_BYTES_PER_BYTE * max(_size(source), _SMALL_FILE):
+            raise
+        raise _unreadable(source, f"claims to hold an array of {wanted} bytes") from error
+
+
+def _bytes_wanted(error: MemoryError) -> int:
+    """Size of the array that numpy could not make; 0 if it was something else."""
+    shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
+    return 0 if shape is None or dtype is None else math.prod(shape) * np.dtype(dtype).itemsize
 
 
 def _size(source: Path) -> int:

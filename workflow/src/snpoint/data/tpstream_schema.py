@@ -8,9 +8,6 @@ Tree = dict[str, np.ndarray]
 Trees = dict[str, Tree]
 
 DIRECTORY = "triggerAnaDumpTPs"
-NO_TRACK = -99999
-"""Value of ``bt_primary_track_id`` and of the ``bt_`` positions of a TP that no true particle made."""
-
 TP_FOLDER = f"{DIRECTORY}/TriggerPrimitives"
 TP_PREFIX = "tpmakerTPC__TriggerAnaTree"
 """The tree of TPs is named after the geometry: this and 1x2x2, 1x2x6, ..."""

@@ -54,6 +54,12 @@ def possible_truth(file: TpStream, truth: str) -> str:
     raise DataError(f"{file.path}: match.truth is '{truth}', but the file has no {', '.join(lacking)}; use {remedy}")
 
 
+def best_truth(file: TpStream) -> str:
+    """The best method that a file allows: ``backtracker``, else ``simide``, else ``none``."""
+    allowed = (method for method in ("backtracker", "simide") if not _lacking(file, method))
+    return next(allowed, "none")
+
+
 def can_compare(file: TpStream) -> bool:
     """Whether a file has what all methods need."""
     return not any(_lacking(file, truth) for truth in ("backtracker", "simide", "predecessor"))

@@ -1,1 +1,1 @@
-"""What a network has learnt."""
+"""What a network has learned."""

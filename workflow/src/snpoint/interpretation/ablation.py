@@ -151,7 +151,7 @@ def _ranking(figures: dict[str, Any]) -> str:
     order = sorted(PLANES, key=lambda plane: -figures[plane]["difference_deg"])
     first, second = figures[order[0]], figures[order[1]]
     if first["difference_ci95"][0] <= 0.0:
-        return "No plane is needed measurably: the network has learnt little, or the events are few."
+        return "No plane is needed measurably: the network has learned little, or the events are few."
     if first["difference_ci95"][0] > second["difference_ci95"][1]:
         return f"The network leans most on plane {order[0]}."
     return f"Planes {order[0]} and {order[1]} matter most; their intervals overlap."

@@ -1,6 +1,6 @@
 """Networks by name. Each builder takes the settings of a version and returns an untrained model.
 
-The input of every network is (planes, ticks, channels) in ADC, as `snpoint.physics.imaging.draw` makes it, in the
+The input of every network is (planes, ticks, channels) in ADC, as `snpoint.physics.drawing.draw` makes it, in the
 plane order A, B, X; compression to logarithms is part of the network.
 """
 

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
+from snpoint.physics.constants import X
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Ints = npt.NDArray[np.int64]
-
-X = 2
 
 
 @dataclass(frozen=True)
@@ -101,30 +100,49 @@ def neighbors(table: Columns, anchors: Anchors, reach_clock: int, tot_cut: int) 
     np.minimum.at(low, anchors.image[on_x], start[on_x])
     np.maximum.at(high, anchors.image[on_x], start[on_x])
     long_enough = table["samples_over_threshold"] > tot_cut
-    given = (table["apa"], table["face"], start, long_enough, anchors.apa, anchors.face, anchors.first, anchors.last)
     low, high = low - reach_clock, high + reach_clock
+    order = _in_time(table["event_uid"], start)
+    first, last = np.empty((2, n_images), np.int64)
+    _near(start[order], anchors.first, anchors.last, low, high, first, last)
+    given = (order, table["apa"], table["face"], long_enough, anchors.apa, anchors.face, first, last)
     counts = np.zeros(n_images, np.int64)
     empty = np.empty(0, np.int64)
-    _pair(*given, low, high, counts, empty, empty)
+    _pair(*given, counts, empty, empty)
     rows, images = np.empty((2, counts.sum()), np.int64)
-    _pair(*given, low, high, counts, rows, images)
+    _pair(*given, counts, rows, images)
     return rows, images
+
+
+def _in_time(uid: npt.NDArray[np.uint64], start: npt.NDArray[np.int64]) -> Ints:
+    """Rows in the order of time in their events, which stay where they are; tables of the stages have that order."""
+    earlier = 1 + np.flatnonzero(start[1:] < start[:-1])
+    if not (uid[earlier] == uid[earlier - 1]).any():
+        return np.arange(len(uid))
+    return np.lexsort((start, _events(uid)[0]))
+
+
+@compiled(nogil=True)
+def _near(start: Any, begin: Any, end: Any, low: Any, high: Any, first: Any, last: Any) -> None:
+    """Of the rows ``begin`` to ``end - 1`` of each image, in the order of time, those from ``low`` to ``high``."""
+    for image in range(len(begin)):
+        rows = start[begin[image] : end[image]]
+        first[image] = begin[image] + np.searchsorted(rows, low[image])
+        last[image] = begin[image] + np.searchsorted(rows, high[image], side="right")
 
 
 @compiled(nogil=True)
 def _pair(
-    apa: Any, face: Any, start: Any, long_enough: Any, own_apa: Any, own_face: Any, first: Any, last: Any,
-    low: Any, high: Any, counts: Any, rows: Any, images: Any,
+    order: Any, apa: Any, face: Any, long_enough: Any, own_apa: Any, own_face: Any, first: Any, last: Any,
+    counts: Any, rows: Any, images: Any,
 ) -> None:  # fmt: skip
     """Count the pairs of each image, or, with room for them, write them."""
     found = 0
     for image in range(len(own_apa)):
         before = found
-        for row in range(first[image], last[image]):
+        for row in order[first[image] : last[image]]:
             if not long_enough[row] or apa[row] != own_apa[image] or (face[row] != 0 and face[row] != own_face[image]):
                 continue
-            if low[image] <= start[row] <= high[image]:
-                if len(rows):
-                    rows[found], images[found] = row, image
-                found += 1
+            if len(rows):
+                rows[found], images[found] = row, image
+            found += 1
         counts[image] = found - before

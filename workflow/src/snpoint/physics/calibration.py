@@ -16,7 +16,7 @@ Bools = npt.NDArray[np.bool_]
 Json = dict[str, Any]
 
 NEEDED = (
-    *("event_uid", "plane", "samples_over_threshold", "adc_integral", "edep_mev", "n_electrons", "track_id"),
+    *("event_uid", "channel", "plane", "samples_over_threshold", "adc_integral", "edep_mev", "n_electrons", "track_id"),
     *("is_signal", "is_overlay", "energy_true_mev"),
 )
 """Columns of a table of TPs that calibration and studies take."""
@@ -27,9 +27,10 @@ LEAST_ELECTRONS = 10_000.0
 
 
 def usable(tps: Columns, min_tot: int, min_edep_mev: float) -> Bools:
-    """Which TPs measure the scale: long enough, and made by a known deposit of some size, (T,)."""
+    """Which TPs measure the scale: long enough, with a charge, and made by a known deposit of some size, (T,)."""
     edep = np.nan_to_num(tps["edep_mev"])
-    return np.asarray((tps["samples_over_threshold"] >= min_tot) & (edep >= min_edep_mev))
+    long_enough = tps["samples_over_threshold"] >= min_tot
+    return np.asarray(long_enough & (tps["adc_integral"] > 0) & (edep >= min_edep_mev))
 
 
 def calibrate(tps: Columns, bootstrap_samples: int, seed: int) -> Json:
@@ -48,7 +49,8 @@ def calibrate(tps: Columns, bootstrap_samples: int, seed: int) -> Json:
     Returns
     -------
     dict
-        For each quantity plane -> number. Electrons may be unknown (null).
+        For each quantity plane -> number. Electrons may be unknown (None), and so are errors on planes where fewer than
+        two events have usable TPs.
 
     Raises
     ------
@@ -93,7 +95,7 @@ def power_law(adc: Floats, electrons: Floats) -> Json | None:
         ``adc_per_electron`` at `REFERENCE_ELECTRONS`, ``power`` of the charge, ``log_scatter`` around the line and
         ``n``; None with fewer than 10 such TPs, or of one charge alone.
     """
-    chosen = electrons >= LEAST_ELECTRONS
+    chosen = (electrons >= LEAST_ELECTRONS) & (adc > 0)
     if chosen.sum() < 10 or np.ptp(electrons[chosen]) == 0:
         return None
     x, y = np.log(electrons[chosen] / REFERENCE_ELECTRONS), np.log(adc[chosen] / electrons[chosen])
@@ -112,9 +114,15 @@ def _sums(of_event: npt.NDArray[np.int64], values: Floats, n_events: int) -> Flo
 
 
 def _ratio(above: Floats, below: Floats, samples: int, seed: int) -> tuple[float | None, float | None]:
-    """Ratio of the sums over events, and its standard error over bootstrap samples of events."""
+    """Ratio of the sums over events, and its standard error over bootstrap samples of events.
+
+    Without a denominator both are unknown; with that of a single event nothing says how far events differ.
+    """
     if below.sum() <= 0:
         return None, None
+    ratio = float(above.sum() / below.sum())
+    if np.count_nonzero(below) < 2:
+        return ratio, None
     rng = np.random.default_rng(seed)
     draws = np.full(samples, np.nan)
     for sample in range(samples):
@@ -122,4 +130,4 @@ def _ratio(above: Floats, below: Floats, samples: int, seed: int) -> tuple[float
         total = times @ below
         if total > 0:
             draws[sample] = times @ above / total
-    return float(above.sum() / below.sum()), float(np.nanstd(draws))
+    return ratio, float(np.nanstd(draws))

@@ -62,32 +62,38 @@ def contents(images: Columns, before: Columns, detector: Detector, orientation: 
         slopes = inspection.slope_agreement(images["slope"][own], expected, images["apa"][own], images["face"][own])
     electron = (images["is_main"] == 1) & signal & (np.nan_to_num(images["signal_fraction"], nan=1.0) > 0.5)
     return {
-        "frame": {"orientation": orientation, "detector": detector.name},
+        "frame": {
+            **{"orientation": orientation, "detector": detector.name},
+            "planes": summary.plane_names(orientation),
+        },
         "interactions": summary.interactions(images["interaction"]),
         "labels": summary.isotropy(images["direction"][inspection.labeled_events(images)]),
         "label_checks": inspection.labels(images, signal),
         "main": inspection.main_clusters(images),
         "places": inspection.places(images, electron, detector),
         "slopes": slopes,
-        "energy_true_mev": summary.distribution(images["energy_true_mev"], ENERGY_EDGES_MEV),
-        "energy_true_mev_of": _spectra(images["energy_true_mev"], images["interaction"]),
-        "neutrino_energy_mev": summary.distribution(images["neutrino_energy_mev"], ENERGY_EDGES_MEV),
-        "energy_reco_mev": {
-            plane: summary.distribution(images["energy_reco_mev"][:, slot], ENERGY_EDGES_MEV)
-            for slot, plane in enumerate(summary.PLANES)
-        },
+        **_distributions(images),
         "response": _response(images, electron),
         "planes_found": {
             "before_selection": summary.planes_found(before["n_main"], min_tps),
             "selected": summary.planes_found(images["n_main"], min_tps),
         },
-        "tps_per_image": {
-            plane: summary.distribution(images["n_tps"][:, slot]) for slot, plane in enumerate(summary.PLANES)
-        },
-        "link_margin": summary.distribution(images["link_margin"]),
-        "signal_fraction": summary.distribution(images["signal_fraction"]),
         "charge_inside": {name: _charge_inside(images[f"in_{name}"], size) for name, size in PICTURES.items()},
         "volumes": summary.volumes(images["apa"], images["face"]),
+    }
+
+
+def _distributions(images: Columns) -> Json:
+    planes = list(enumerate(summary.PLANES))
+    reco, n_tps = images["energy_reco_mev"], images["n_tps"]
+    return {
+        "energy_true_mev": summary.distribution(images["energy_true_mev"], ENERGY_EDGES_MEV),
+        "energy_true_mev_of": _spectra(images["energy_true_mev"], images["interaction"]),
+        "neutrino_energy_mev": summary.distribution(images["neutrino_energy_mev"], ENERGY_EDGES_MEV),
+        "energy_reco_mev": {plane: summary.distribution(reco[:, slot], ENERGY_EDGES_MEV) for slot, plane in planes},
+        "tps_per_image": {plane: summary.distribution(n_tps[:, slot]) for slot, plane in planes},
+        "link_margin": summary.distribution(images["link_margin"]),
+        "signal_fraction": summary.distribution(images["signal_fraction"]),
     }
 
 

@@ -1,6 +1,6 @@
 """Copies among the images of a dataset: the same cluster twice, or the same background event under two events.
 
-Copies in two splits make a test meet what was learnt, and a split by file does not keep them apart: a third of the
+Copies in two splits make a test meet what was learned, and a split by file does not keep them apart: a third of the
 predecessor's clusters had copies. What is compared is a hash of the content (`snpoint.physics.hashing`), so copies are
 found whatever their names and numbers are. The copy kept is that of the event with the smallest number, which does not
 depend on the order of the files.
@@ -18,7 +18,7 @@ Uids = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 Json = dict[str, Any]
 
-_MOST_EXAMPLES = 5
+_MOST_EXAMPLES, _MOST_EVENTS = 5, 3
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class Copies:
     later: Bools
 
     def report(self) -> Json:
-        """Counts, the largest group of events, and examples (fingerprint, event numbers) from the largest on."""
+        """Counts, the largest group of events, and examples from the largest on.
+
+        An example holds its fingerprint, the number of its events, and of up to three of them number and first row.
+        """
         pairs = np.unique(np.stack([self.fingerprint[self.shared], self.event_uid[self.shared]], axis=1), axis=0)
         groups, first, sizes = np.unique(pairs[:, 0], return_index=True, return_counts=True)
         largest = np.lexsort((groups, -sizes))[:_MOST_EXAMPLES]
@@ -46,13 +49,17 @@ class Copies:
             "n_contents": len(groups),
             "most_events": int(sizes.max()) if len(sizes) else 0,
             "examples": [
-                {
-                    "fingerprint": f"{int(groups[place]):016x}",
-                    "n_events": int(sizes[place]),
-                    "events": [int(uid) for uid in pairs[first[place] : first[place] + min(sizes[place], 3), 1]],
-                }
-                for place in largest
+                self._example(groups[place], pairs[first[place] : first[place] + sizes[place], 1]) for place in largest
             ],
+        }
+
+    def _example(self, content: np.uint64, events: Uids) -> Json:
+        own = np.flatnonzero(self.fingerprint == content)
+        return {
+            "fingerprint": f"{int(content):016x}",
+            "n_events": len(events),
+            "events": [int(uid) for uid in events[:_MOST_EVENTS]],
+            "rows": [int(own[np.argmax(self.event_uid[own] == uid)]) for uid in events[:_MOST_EVENTS]],
         }
 
 

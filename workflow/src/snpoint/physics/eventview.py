@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.constants import X
 from snpoint.physics.geometry import PLANES, Detector, Volume
 from snpoint.physics.orientation import wrapped
 
@@ -16,7 +17,14 @@ Columns = Mapping[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-X = 2
+NEEDED = (
+    *("run", "subrun", "event", "event_uid", "apa", "plane", "face", "channel", "time_start"),
+    *("samples_over_threshold", "adc_integral", "is_signal", "interaction", "energy_true_mev", "neutrino_energy_mev"),
+    *(name.format(axis) for name in ("direction_{}", "vertex_{}_cm") for axis in "xyz"),
+)
+"""Columns of a table of TPs that a picture takes."""
+CLUSTERS_NEEDED = (*NEEDED, "cluster_id", "link_id", "is_main")
+"""Those of a table of clusters."""
 NOTHING, SIGNAL = -1, 0
 """Groups of TPs that are no cluster; clusters count from 1."""
 _CM_PER_MEV = 0.45
@@ -111,9 +119,12 @@ def whole(table: Columns, detector: Detector) -> tuple[Panel, Panel, Panel]:
 def ticks_of(table: Columns, detector: Detector) -> Floats:
     """Start of the TPs [ticks]; in files with absolute times, from the first TP on."""
     start = table["time_start"].astype(np.int64)
-    if len(start) and start.max() > 10 * detector.n_ticks * detector.clock_per_tick:
-        start = start - start.min()
-    return np.asarray(start / detector.clock_per_tick, np.float64)
+    return np.asarray((start - start.min() if _absolute(table, detector) else start) / detector.clock_per_tick)
+
+
+def _absolute(table: Columns, detector: Detector) -> bool:
+    """Whether the times are those of a running detector, not of a readout window that begins at 0."""
+    return bool(table["time_start"].max(initial=0) > 10 * detector.n_ticks * detector.clock_per_tick)
 
 
 def close(table: Columns, detector: Detector) -> Close:
@@ -126,7 +137,7 @@ def close(table: Columns, detector: Detector) -> Close:
     """
     group, main = groups(table)
     tick, weight = ticks_of(table, detector), np.maximum(table["adc_integral"].astype(np.float64), 1.0)
-    anchor = _anchor(table, main, weight)
+    anchor = _anchor(table, main, tick, weight)
     apa, face = int(table["apa"][anchor[0]]), int(table["face"][anchor[0]])
     volume = detector.volume(apa, face)
     center_tick = float(np.average(tick[anchor], weights=weight[anchor]))
@@ -138,7 +149,7 @@ def close(table: Columns, detector: Detector) -> Close:
         center = _center(table, own, main, tick, weight, center_tick, detector)
         modulus = np.full(len(own), volume.wires[plane].modulus or 0, np.int64)
         channel = center + wrapped(detector.local(table["channel"][own]) - center, modulus).astype(np.float64)
-        arrow = _arrow(table, volume, plane, center, tick, detector)
+        arrow = _arrow(table, volume, plane, center, detector)
         important = main[own]
         if not main.any():
             important = (group[own] == SIGNAL) & (np.abs(channel - center) < _NEAR[1])
@@ -156,7 +167,7 @@ def close(table: Columns, detector: Detector) -> Close:
     )
 
 
-def _anchor(table: Columns, main: npt.NDArray[np.bool_], weight: Floats) -> Ints:
+def _anchor(table: Columns, main: npt.NDArray[np.bool_], tick: Floats, weight: Floats) -> Ints:
     """TPs on X around which the close view is: of one APA and one face."""
     on_x = table["plane"] == X
     if not on_x.any():
@@ -166,7 +177,7 @@ def _anchor(table: Columns, main: npt.NDArray[np.bool_], weight: Floats) -> Ints
         if len(rows):
             best = rows[np.argmax(weight[rows])]
             near = (table["apa"][rows] == table["apa"][best]) & (table["face"][rows] == table["face"][best])
-            near &= np.abs(table["time_start"][rows] - table["time_start"][best]) < 32 * _MOST_HALF[0]
+            near &= np.abs(tick[rows] - tick[best]) < _MOST_HALF[0]
             return rows[near] if chosen is not on_x else np.array([best])
     raise AssertionError("one of the choices is not empty")
 
@@ -184,12 +195,11 @@ def _center(
     return int(np.median(local)) if len(local) else 0
 
 
-def _arrow(table: Columns, volume: Volume, plane: int, center: int, tick: Floats, detector: Detector) -> Arrow | None:
+def _arrow(table: Columns, volume: Volume, plane: int, center: int, detector: Detector) -> Arrow | None:
     """The electron from its vertex on, as this plane of this volume would see it; None without truth."""
     vertex = np.array([table[f"vertex_{axis}_cm"][0] for axis in "xyz"], np.float64)
     direction = np.array([table[f"direction_{axis}"][0] for axis in "xyz"], np.float64)
-    absolute = len(tick) > 0 and table["time_start"].max() > 10 * detector.n_ticks * detector.clock_per_tick
-    if not np.isfinite([*vertex, *direction]).all() or absolute:
+    if not np.isfinite([*vertex, *direction]).all() or _absolute(table, detector):
         return None
     energy = float(table["energy_true_mev"][0])
     length = max(2.0, _CM_PER_MEV * energy if np.isfinite(energy) else 0.0)

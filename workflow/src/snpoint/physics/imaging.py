@@ -13,16 +13,17 @@ import numpy.typing as npt
 
 from snpoint.errors import ConfigError
 from snpoint.physics.anchors import Anchors, find_anchors, neighbors
-from snpoint.physics.drawing import SparseImages, draw
+from snpoint.physics.constants import BACKGROUND, UNKNOWN
 from snpoint.physics.geometry import Detector
 from snpoint.physics.hashing import content_hash
 from snpoint.physics.orientation import Bools, Frame, Ints, Members, canonical, predecessor
 
-__all__ = ["SparseImages", "build_images", "draw"]
-
 Columns = dict[str, npt.NDArray[Any]]
 
 _I2 = 32767
+_LEAST_SIGNAL = 0.5
+"""Share of signal in the clusters of an image below which it shows background."""
+_OF_THE_NEUTRINO = ("direction", "vertex_cm", "energy_true_mev", "neutrino_direction", "neutrino_energy_mev")
 _MEASURED = ("plane", "channel", "time_start", "adc_integral", "adc_peak")
 _TP_COLUMNS = (*_MEASURED, "samples_over_threshold", "samples_to_peak")
 NEEDED = (
@@ -74,7 +75,8 @@ def build_images(
     -------
     dict
         Arrays of a shard, without format version, frame and sources; images sorted by event and cluster. A plane on
-        which the link has nothing is empty.
+        which the link has nothing is empty. An image of which less than half the charge is known to be of the neutrino
+        shows background: it does not carry the event's truth.
 
     Raises
     ------
@@ -91,9 +93,9 @@ def build_images(
     members = Members({key: table[key][rows] for key in _TP_COLUMNS}, image, main, found.apa, found.face)
     frame = {"canonical": canonical, "predecessor": predecessor}[orientation](members, detector)
     kept = _kept(frame, members, window_ticks, window_channels)
-    arrays = _truth(table, found.row)
+    identity = _identity(table, found)
+    arrays = _truth(table, found.row, identity["signal_fraction"]) | identity
     arrays |= {"apa": found.apa.astype(np.uint8), "face": found.face.astype(np.int8)}
-    arrays |= _identity(table, found)
     arrays["energy_reco_mev"] = _energy(frame, members, adc_per_mev)
     return arrays | _sparse(frame, members, kept)
 
@@ -157,8 +159,8 @@ def _sparse(frame: Frame, members: Members, kept: Bools) -> Columns:
     }
 
 
-def _truth(table: Mapping[str, npt.NDArray[Any]], row: Ints) -> Columns:
-    """Identity and truth of the events."""
+def _truth(table: Mapping[str, npt.NDArray[Any]], row: Ints, signal_fraction: npt.NDArray[np.float32]) -> Columns:
+    """Identity and truth of the events; what shows background has none of the neutrino's."""
 
     def vector(names: str) -> npt.NDArray[np.float32]:
         return np.stack([table[names.format(axis)][row] for axis in "xyz"], axis=1).astype(np.float32)
@@ -169,6 +171,11 @@ def _truth(table: Mapping[str, npt.NDArray[Any]], row: Ints) -> Columns:
     arrays["direction"] = vector("direction_{}")
     arrays["vertex_cm"] = vector("vertex_{}_cm")
     arrays["neutrino_direction"] = vector("neutrino_direction_{}")
+    # An event's clusters of radioactivity and noise know nothing of its neutrino.
+    is_background = signal_fraction < _LEAST_SIGNAL
+    for key in _OF_THE_NEUTRINO:
+        arrays[key][is_background] = np.nan
+    arrays["interaction"][is_background & (arrays["interaction"] != UNKNOWN)] = BACKGROUND
     return arrays
 
 

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.constants import UNKNOWN_APA, U, V, X
 from snpoint.physics.hashing import content_hash
-from snpoint.physics.legacy_layouts import ADC_PER_MEV, NO_MATCHES
+from snpoint.physics.legacy_layouts import NO_MATCHES
+from snpoint.settings import PREDECESSOR_ADC_PER_MEV
 
 Columns = dict[str, npt.NDArray[Any]]
 Ints = npt.NDArray[np.int64]
 
-X = 2
-NO_APA = 255
-"""What ``apa`` of an image says whose file does not tell its APA."""
 _EVENT_BITS = 32
 
 
@@ -102,7 +101,7 @@ def shard_arrays(dense: Dense, group: int) -> Columns:
         The pixels are no raw ADC, an event number does not fit into 32 bits, or a plane is none of 0, 1, 2.
     """
     check_pixels(dense.pixels)
-    if not np.isin(dense.rows["plane"], (0, 1, 2)).all():
+    if not np.isin(dense.rows["plane"], (U, V, X)).all():
         raise ValueError(f"planes {np.unique(dense.rows['plane']).tolist()}, where 0, 1 and 2 are expected")
     image, n_images = pair(dense.rows)
     tps = _tps(dense.pixels)
@@ -160,7 +159,7 @@ def _of_images(dense: Dense, image: Ints, n_images: int, group: int) -> Columns:
     energy = np.zeros((n_images, 3), np.float32)
     used = image >= 0
     adc = dense.pixels.sum(axis=(1, 2), dtype=np.float64)
-    known, from_pixels = rows["energy_reco_mev"], adc / np.take(ADC_PER_MEV, rows["plane"])
+    known, from_pixels = rows["energy_reco_mev"], adc / np.take(PREDECESSOR_ADC_PER_MEV, rows["plane"])
     energy[image[used], rows["plane"][used]] = np.where(np.isnan(known), from_pixels, known)[used]
     uid = rows["event_uid"][best] if "event_uid" in rows else _uids(rows["event"][best], group)
     nothing = np.zeros(n_images, np.uint64)
@@ -173,7 +172,7 @@ def _of_images(dense: Dense, image: Ints, n_images: int, group: int) -> Columns:
         "energy_reco_mev": energy,
         "interaction": rows["interaction"][best].astype(np.uint8),
         "is_main": rows["is_main"][best].astype(np.uint8),
-        "apa": np.full(n_images, NO_APA, np.uint8),
+        "apa": np.full(n_images, UNKNOWN_APA, np.uint8),
         "face": np.zeros(n_images, np.int8),
         "background_uid": nothing,
         "background_fingerprint": nothing,

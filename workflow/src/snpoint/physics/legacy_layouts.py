@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import BACKGROUND, CC, ELECTRON_MASS_MEV, ES, UNKNOWN
+from snpoint.settings import PREDECESSOR_ADC_PER_MEV
 
 Columns = dict[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float64]
 
 PLANES = ("U", "V", "X")
-ADC_PER_MEV = (900.0, 900.0, 3600.0)
-"""The predecessor's constants for the planes U, V, X."""
-BACKGROUND, ES, CC, UNKNOWN = 0, 1, 2, 255
 UNMATCHED, NO_MATCHES = -1, -2
 """Values of ``match_id``: a cluster that was matched with no other, and a layout that does not say."""
 NO_EVENT = -1
@@ -131,7 +129,7 @@ def named_clusters(metadata: Floats, layout: str) -> Columns:
 
 
 def named_volumes(records: Sequence[Mapping[str, Any]]) -> Columns:
-    """Metadata of one-metre volumes by name, as `named_clusters` gives it; each volume is about a main cluster.
+    """Metadata of one-meter volumes by name, as `named_clusters` gives it; each volume is about a main cluster.
 
     Raises
     ------
@@ -179,7 +177,7 @@ def _fits(raw: Mapping[str, Floats], image_adc: Floats | None) -> bool:
         if not ((lengths == 0) | (np.abs(lengths - 1) < 0.01)).all():
             return False
     if "cluster_energy_mev" in raw and "match_id" not in raw and image_adc is not None:
-        expected = image_adc / np.array(ADC_PER_MEV)[raw["plane"].astype(np.int64)]
+        expected = image_adc / np.array(PREDECESSOR_ADC_PER_MEV)[raw["plane"].astype(np.int64)]
         return bool((np.abs(raw["cluster_energy_mev"] - expected) <= 0.05 + 0.02 * expected).mean() > 0.9)
     return True
 

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.angles import angle_deg
-from snpoint.physics.legacy_layouts import UNKNOWN, named_clusters, named_volumes, recognize
+from snpoint.physics.constants import UNKNOWN, X
+from snpoint.physics.legacy_layouts import named_clusters, named_volumes, recognize
 
 Columns = dict[str, npt.NDArray[Any]]
 Json = dict[str, Any]
 
-X = 2
 PREDICTED, TRUE = ("predictions", "y_pred"), ("true_directions", "y_true")
 """What its trainers called the two arrays that must be there."""
 _SAME_DEG = 1.0

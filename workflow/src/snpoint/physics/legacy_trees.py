@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import CC, ELECTRON_MASS_MEV, ES
 from snpoint.physics.geometry import Detector
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -33,7 +33,7 @@ VERSION = 2
 MEMBERS = ("detector_channel", "detector", "samples_over_threshold", "samples_to_peak", "time_start", "adc_peak",
            "adc_integral", "simide_energy")  # fmt: skip
 """Branches ``tp_<name>`` with one entry per TP of a cluster."""
-_INTERACTIONS = {1: "ES", 2: "CC"}
+_INTERACTIONS = {ES: "ES", CC: "CC"}
 
 
 def tp_branches(table: Table, detector: Detector) -> Columns:
@@ -156,7 +156,7 @@ def _scalars(own: Table, first: Ints, cluster: Ints, n_tps: Ints, adc_per_mev: t
         "supernova_tp_fraction": share,
         "generator_tp_fraction": (any_known / np.maximum(n_tps, 1)).astype(np.float32),
         "marley_tp_fraction": share,
-        "is_es_interaction": has_signal & (own["interaction"][first] == 1),
+        "is_es_interaction": has_signal & (own["interaction"][first] == ES),
         "total_charge": charge,
         "total_energy": charge.astype(np.float32).astype(np.float64) / factor,
         "true_pdg": _most_common(own["pdg"].astype(np.int64), cluster, is_signal, n).astype(np.int32),

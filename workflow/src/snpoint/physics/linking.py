@@ -27,14 +27,15 @@ import numpy.typing as npt
 
 from snpoint.physics import linking_scores as scores
 from snpoint.physics.clustering import Bools, Clusters, Columns, Ints, highest_per_event
+from snpoint.physics.constants import U, V, X
 from snpoint.physics.geometry import Detector
 from snpoint.physics.linking_assignment import Choices, assign
 from snpoint.settings import Linking
 
-U, V, X = 0, 1, 2
-
 _MAIN_WEIGHT = 10.0
 """Where the event's X cluster of highest energy and another one want the same partner, its cost counts so much more."""
+_MOST_PARTNERS = 30
+"""Partners of an X cluster on one plane, the cheapest: its table of links has the square of their number."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,15 @@ class Links:
     the clusters of the link of each event's X cluster of highest energy; on a plane that this link lacks, and in events
     without one, the cluster of highest energy of that plane. ``margin`` is by how much the best link of the same X
     cluster with another U or V cluster costs more, NaN where there is none; it is negative where that one would be
-    better but belongs to another link. ``n_planes`` is the number of planes of the link, 0 in none.
+    better but belongs to another link. ``n_planes`` is the number of planes of the link, 0 in none. ``n_cut`` counts
+    the pairs of clusters that were not looked at because the X cluster has enough cheaper ones.
     """
 
     link_id: npt.NDArray[np.int32]
     is_main: Bools
     margin: npt.NDArray[np.float32]
     n_planes: npt.NDArray[np.uint8]
+    n_cut: int
 
 
 def link(ids: Ints, tps: Columns, clusters: Clusters, detector: Detector, settings: Linking) -> Links:
@@ -70,7 +73,7 @@ def link(ids: Ints, tps: Columns, clusters: Clusters, detector: Detector, settin
     settings
         Largest gap in time, spreads of the distances, cost of a missing plane.
     """
-    choices = _choices(ids, tps, clusters, detector, settings)
+    choices, n_cut = _choices(ids, tps, clusters, detector, settings)
     main_x = highest_per_event(clusters, clusters.plane == X)
     partner, margin = assign(choices, np.where(main_x, _MAIN_WEIGHT, 1.0))
     link_id = np.full(len(clusters), -1, np.int32)
@@ -86,11 +89,12 @@ def link(ids: Ints, tps: Columns, clusters: Clusters, detector: Detector, settin
         _main(clusters, main_x, link_id),
         np.where(inside, margin[linked][link_id] if len(linked) else np.nan, np.nan).astype(np.float32),
         np.where(inside, planes[link_id] if len(linked) else 0, 0).astype(np.uint8),
+        n_cut,
     )
 
 
-def _choices(ids: Ints, tps: Columns, clusters: Clusters, detector: Detector, settings: Linking) -> Choices:
-    """All candidates and their costs."""
+def _choices(ids: Ints, tps: Columns, clusters: Clusters, detector: Detector, settings: Linking) -> tuple[Choices, int]:
+    """Candidates and their costs, and how many pairs were one too many."""
     members = _members(ids, tps, len(clusters), detector)
     shapes = _shapes(clusters, members, detector)
     wires = scores.wires_of(detector)
@@ -104,20 +108,30 @@ def _choices(ids: Ints, tps: Columns, clusters: Clusters, detector: Detector, se
     )
     group = clusters.event * detector.n_apas + clusters.apa
     order = np.lexsort((shapes.start, shapes.plane, group))
-    begins, partners = [], []
+    begins, partners, n_cut = [], [], 0
     for plane in (U, V):
         own, other = scores.candidates(group, shapes, order, plane, wires, weights.tolerance_ticks)
         found = scores.score_pairs(own, other, shapes, members, wires, weights)
         useful = found[:, 0] < weights.missing_plane_cost  # others cost more than leaving the plane out
         own, other, found = own[useful], other[useful], found[useful]
+        kept = _cheapest_partners(own, found[:, 0])
+        n_cut += len(own) - len(kept)
+        own, other, found = own[kept], other[kept], found[kept]
         by_own = np.argsort(own, kind="stable")
         begins.append(np.searchsorted(own[by_own], np.arange(len(clusters) + 1)))
         partners.append(np.column_stack([other, found])[by_own])
     costs, begin = scores.score_links(
         len(clusters), begins[U], begins[V], partners[U], partners[V], shapes, members, wires, weights
     )
-    return Choices(begins[U], begins[V], partners[U][:, 0].astype(np.int64), partners[V][:, 0].astype(np.int64),
-                   costs, begin)  # fmt: skip
+    names = [partners[plane][:, 0].astype(np.int64) for plane in (U, V)]
+    return Choices(begins[U], begins[V], names[U], names[V], costs, begin), n_cut
+
+
+def _cheapest_partners(own: Ints, cost: scores.Floats) -> Ints:
+    """The pairs that are among the `_MOST_PARTNERS` cheapest ones of their X cluster, in the order given."""
+    order = np.lexsort((cost, own))
+    place = np.arange(len(own)) - np.searchsorted(own[order], own[order])
+    return np.sort(order[place < _MOST_PARTNERS])
 
 
 def _shapes(clusters: Clusters, members: scores.Members, detector: Detector) -> scores.Shapes:

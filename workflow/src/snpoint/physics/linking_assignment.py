@@ -57,18 +57,18 @@ def assign(choices: Choices, weight: Floats) -> tuple[Ints, Floats]:
     """
     n = len(weight)
     row = np.zeros((n, 2), np.int64)  # of each cluster's table: which partner on U and V, 0 for none
-    _cheapest(choices.begin, choices.begin_u, choices.begin_v, choices.costs, row)
+    _cheapest(choices.begin, choices.begin_v, choices.costs, row)
     for component in _conflicts(choices, row, n):
         row[component] = _solve(choices, component, weight)
     partner = np.full((n, 2), -1, np.int64)
     for plane, (begin, own) in enumerate(((choices.begin_u, choices.u), (choices.begin_v, choices.v))):
         has = np.flatnonzero(row[:, plane] > 0)
         partner[has, plane] = own[begin[has] + row[has, plane] - 1]
-    return partner, _margins(choices.begin, choices.begin_u, choices.begin_v, choices.costs, row)
+    return partner, _margins(choices.begin, choices.begin_v, choices.costs, row)
 
 
 @compiled()
-def _cheapest(begin: Any, begin_u: Any, begin_v: Any, costs: Any, row: Any) -> None:
+def _cheapest(begin: Any, begin_v: Any, costs: Any, row: Any) -> None:
     for x in range(len(begin) - 1):
         if begin[x + 1] > begin[x]:
             width = 1 + begin_v[x + 1] - begin_v[x]
@@ -77,7 +77,7 @@ def _cheapest(begin: Any, begin_u: Any, begin_v: Any, costs: Any, row: Any) -> N
 
 
 @compiled()
-def _margins(begin: Any, begin_u: Any, begin_v: Any, costs: Any, row: Any) -> Any:
+def _margins(begin: Any, begin_v: Any, costs: Any, row: Any) -> Any:
     """Cost of the best link that names another partner, less that of the chosen one."""
     found = np.full(len(begin) - 1, np.nan)
     for x in range(len(begin) - 1):

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
+from snpoint.physics.constants import U, V, X
 from snpoint.physics.geometry import Detector
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-U, V, X = 0, 1, 2
 _SLOPE = 1.0
 """How much y may change per length of drift, where U and V are seen at different times."""
 

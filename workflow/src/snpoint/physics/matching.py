@@ -18,24 +18,14 @@ from snpoint.physics.geometry import PLANES, Detector
 from snpoint.physics.matching_backtracker import backtracker
 from snpoint.physics.matching_events import event_truth, no_event_truth
 from snpoint.physics.matching_predecessor import long_enough, predecessor
-from snpoint.physics.matching_rows import Columns, Rows, Tree
+from snpoint.physics.matching_rows import Columns, Rows, Tree, UnmatchableError
 from snpoint.physics.matching_simide import simide
 from snpoint.settings import MatchSettings
 
+__all__ = ["UnmatchableError", "compare", "match"]
+
 _MIN_SAMPLES = 2
 """TPs of one sample are noise but for a few in a thousand; comparisons of methods leave them out."""
-_NEEDED = {
-    "backtracker": ("mctruths",),
-    "simide": ("mctruths", "simides"),
-    "predecessor": ("mctruths", "mcparticles", "simides"),
-}
-
-
-def has_truth_for(method: str, trees: Mapping[str, Tree]) -> bool:
-    """Whether a file holds what a method needs: its truth trees, and for ``backtracker`` the ``bt_*`` branches."""
-    if method == "none" or any(tree not in trees for tree in _NEEDED[method]):
-        return False
-    return method != "backtracker" or "bt_primary_track_id" in trees["tps"]
 
 
 def match(trees: Mapping[str, Tree], detector: Detector, *, settings: MatchSettings) -> Columns:
@@ -44,13 +34,12 @@ def match(trees: Mapping[str, Tree], detector: Detector, *, settings: MatchSetti
     Parameters
     ----------
     trees
-        ``tps`` and, where the file has truth, ``mctruths``, ``mcparticles`` and ``simides`` (branches of the TPStream
-        schema, in any order).
+        ``tps`` and what the method needs of ``mctruths``, ``mcparticles`` and ``simides`` (branches of the TPStream
+        schema, in any order); which methods a file allows, `snpoint.data.truthneeds` says.
     detector
         The detector layout.
     settings
-        ``truth`` is the method; ``interaction``, ``margin_ticks`` and ``simide`` are its parameters. A file that
-        lacks what the method needs gets no truth.
+        ``truth`` is the method; ``interaction``, ``margin_ticks`` and ``simide`` are its parameters.
 
     Returns
     -------
@@ -61,13 +50,13 @@ def match(trees: Mapping[str, Tree], detector: Detector, *, settings: MatchSetti
 
     Raises
     ------
-    ValueError
+    UnmatchableError
         A channel is not one of the detector's, or a run number is too large for the event's number.
     """
     _check_channels(trees, detector)
     rows = Rows.of(trees["tps"])
     table = _measured(trees["tps"], rows, detector)
-    if has_truth_for(settings.truth, trees):
+    if settings.truth != "none":
         table |= _tp_truth(settings.truth, trees, rows, table, detector, settings)
         events = event_truth(trees["mctruths"], rows, settings.interaction)
     else:
@@ -89,22 +78,19 @@ def compare(
     Parameters
     ----------
     trees, detector, settings
-        As for `match`; ``settings.truth`` does not matter.
+        As for `match`, with what all methods need; ``settings.truth`` does not matter.
 
     Returns
     -------
     dict
         Method -> plane -> ``bt`` (signal TPs by ``bt_*``), ``found`` (by the method) and ``both``, among TPs of two
-        samples or more. Efficiency is both / bt and purity both / found. A method whose trees the file lacks is
-        absent, and all are where it has no ``bt_*`` branches.
+        samples or more. Efficiency is both / bt and purity both / found.
 
     Raises
     ------
-    ValueError
+    UnmatchableError
         As for `match`.
     """
-    if not has_truth_for("backtracker", trees):
-        return {}
     _check_channels(trees, detector)
     rows = Rows.of(trees["tps"])
     table = _measured(trees["tps"], rows, detector)
@@ -112,9 +98,8 @@ def compare(
     known = (backtracker(trees, rows)["is_signal"] == 1) & counted
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for method in ("simide", "predecessor"):
-        if has_truth_for(method, trees):
-            truth = _tp_truth(method, trees, rows, table, detector, settings)
-            counts[method] = _agreement(known, (truth["is_signal"] == 1) & counted, table["plane"])
+        truth = _tp_truth(method, trees, rows, table, detector, settings)
+        counts[method] = _agreement(known, (truth["is_signal"] == 1) & counted, table["plane"])
     return counts
 
 
@@ -133,7 +118,10 @@ def _check_channels(trees: Mapping[str, Tree], detector: Detector) -> None:
     for tree, what in (("tps", "channel"), ("simides", "channel of a deposit")):
         channels = trees[tree]["channel"] if tree in trees else np.empty(0)
         if len(channels) and channels.max() >= n_channels:
-            raise ValueError(f"{what} {channels.max()} is not one of the {n_channels} of '{detector.name}'")
+            raise UnmatchableError(
+                f"{what} {channels.max()} is not one of the {n_channels} of '{detector.name}'; is 'match.detector' "
+                "right for this file?"
+            )
 
 
 def _tp_truth(

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from snpoint.physics.constants import NO_TRACK
 from snpoint.physics.matching_rows import Columns, Rows, Tree
 from snpoint.physics.matching_tracks import origin
-
-NO_TRACK = -99999
 
 
 def backtracker(trees: Mapping[str, Tree], rows: Rows) -> Columns:

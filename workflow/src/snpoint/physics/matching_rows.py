@@ -22,17 +22,23 @@ Ints = npt.NDArray[np.int64]
 Uids = npt.NDArray[np.uint64]
 
 
+class UnmatchableError(ValueError):
+    """Numbers of a file cannot be what they are said to be: its channels or its runs."""
+
+
 def event_uid(run: npt.ArrayLike, subrun: npt.ArrayLike, event: npt.ArrayLike) -> Uids:
     """One number per event: run << 44 | subrun << 32 | event.
 
     Raises
     ------
-    ValueError
+    UnmatchableError
         A run number does not fit into 20 bits or a subrun number into 12.
     """
     runs, subruns = np.asarray(run, np.uint64), np.asarray(subrun, np.uint64)
     if runs.size and (runs.max() >= 1 << 20 or subruns.max() >= 1 << 12):
-        raise ValueError(f"run {runs.max()} or subrun {subruns.max()} is too large (below {1 << 20} and {1 << 12})")
+        raise UnmatchableError(
+            f"run {runs.max()} or subrun {subruns.max()} is too large (below {1 << 20} and {1 << 12})"
+        )
     return runs * np.uint64(1 << 44) + subruns * np.uint64(1 << 32) + np.asarray(event, np.uint64)
 
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.constants import X
 from snpoint.physics.geometry import Detector
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-X = 2
 PREDECESSOR_IMAGE = (128, 32)
 """Ticks and channels of the predecessor's images; its rules refer to them."""
 

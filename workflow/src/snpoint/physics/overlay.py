@@ -2,8 +2,8 @@
 
 Each signal event gets at most one background event, drawn without replacement by a seed. Background events of equal
 content (the same TPs, whatever their event numbers) count as one. The work comes in three steps, so that a file that
-does not fit into memory can be done in parts: `event_contents` looks at the background, `pair_events` draws once for
-all events, `lay_over` joins any whole events of both. `overlay` is all three.
+does not fit into memory can be done in parts: a `Pool` keeps what is laid over of the background, `pair_events` draws
+once for all events, `lay_over` joins any whole events of both. `overlay` is all three.
 
 A background TP without a true particle is electronics noise. The signal event has its own noise already: laid over
 as well it would double, which is why ``noise: drop`` leaves those TPs out.
@@ -11,6 +11,8 @@ as well it would double, which is why ``noise: drop`` leaves those TPs out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,9 +25,67 @@ from snpoint.physics.ordering import sorted_order
 from snpoint.settings import Overlay
 
 _OF_EVENT = ("run", "subrun", "event", "event_uid", "interaction", *EVENT_FLOATS)
+_OF_TP = (
+    *("event_uid", "apa", "plane", "face", "channel", "time_start", "samples_over_threshold", "samples_to_peak"),
+    *("adc_integral", "adc_peak", "track_id", "pdg", "edep_mev", "n_electrons", "x_cm", "y_cm", "z_cm"),
+)
+"""Columns of a TP that are laid over; all others follow from the signal event."""
 _CONTENT = ("channel", "samples_over_threshold", "samples_to_peak", "adc_integral", "adc_peak")
 _SAME_CLOCK = 1 << 32
 """Clock ticks (69 s) between two readout windows that cannot be meant to be one."""
+
+
+class OverlayError(ValueError):
+    """Background that cannot be laid over these signal events."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Background events of which each can be laid over one signal event.
+
+    Attributes
+    ----------
+    tps
+        TPs to lay over, by the noise rule; of the columns of the TP table only what belongs to a TP.
+    uid
+        ``event_uid`` of all events, shape (B,), also of those of which no TP is left.
+    fingerprint
+        Hash of the TPs of each event (channel, time since the first, lengths, amplitudes), shape (B,); 0 for none.
+    n_noise
+        TPs of each event that the noise rule left out, shape (B,).
+    """
+
+    tps: Columns
+    uid: Uids
+    fingerprint: npt.NDArray[np.uint64]
+    n_noise: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, background: Columns, settings: Overlay) -> Pool:
+        """The pool of some whole events, given by columns of the TP table in any order."""
+        uid, event = np.unique(background["event_uid"], return_inverse=True)
+        kept = np.flatnonzero(_kept(background, settings))
+        tps = {key: background[key][kept] for key in _OF_TP}
+        own = event.reshape(-1)[kept]
+        n_tps = np.bincount(own, minlength=len(uid))
+        time = tps["time_start"].astype(np.int64)
+        first = np.full(len(uid), np.iinfo(np.int64).max)
+        np.minimum.at(first, own, time)
+        found = content_hash(own, len(uid), time - first[own], *(tps[key] for key in _CONTENT))
+        n_noise = np.bincount(event.reshape(-1), minlength=len(uid)) - n_tps
+        return cls(tps, uid, np.where(n_tps > 0, found, np.uint64(0)), n_noise.astype(np.int64))
+
+    @classmethod
+    def joined(cls, pools: Sequence[Pool]) -> Pool:
+        """One pool of several (at least one) with different events."""
+        uid = np.concatenate([pool.uid for pool in pools])
+        order = np.argsort(uid, kind="stable")
+        return cls(
+            {key: np.concatenate([pool.tps[key] for pool in pools]) for key in _OF_TP},
+            uid[order],
+            np.concatenate([pool.fingerprint for pool in pools])[order],
+            np.concatenate([pool.n_noise for pool in pools])[order],
+        )
 
 
 def overlay(signal: Columns, background: Columns, settings: Overlay) -> tuple[Columns, dict[str, int]]:
@@ -47,43 +107,18 @@ def overlay(signal: Columns, background: Columns, settings: Overlay) -> tuple[Co
 
     Raises
     ------
-    ValueError
+    OverlayError
         Noise shall be dropped but no background TP has truth, there are too few background events, or the clocks of
         both differ.
     """
-    uid, _, fingerprint = event_contents(background, settings)
+    pool = Pool.of(background, settings)
     events = np.unique(signal["event_uid"])
-    chosen, counts = pair_events(events, uid, fingerprint, settings)
-    table, dropped = lay_over(signal, background, events, chosen, settings)
+    chosen, counts = pair_events(events, pool, settings)
+    table, dropped = lay_over(signal, pool, events, chosen)
     return table, counts | {"noise_tps_dropped": dropped}
 
 
-def event_contents(
-    background: Columns, settings: Overlay
-) -> tuple[Uids, npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-    """What would be laid over from each background event.
-
-    Returns
-    -------
-    tuple
-        Shape (B,) each, ascending in the first: ``event_uid``, number of TPs by the noise rule, and the hash of
-        these TPs (channel, time since the first, lengths, amplitudes; 0 for an event of which nothing is left).
-    """
-    kept = _kept(background, settings)
-    events, event = np.unique(background["event_uid"], return_inverse=True)
-    own = event.reshape(-1)[kept]
-    n_tps = np.bincount(own, minlength=len(events)).astype(np.int64)
-    time = background["time_start"][kept].astype(np.int64)
-    first = np.full(len(events), np.iinfo(np.int64).max)
-    np.minimum.at(first, own, time)
-    content = [background[key][kept] for key in _CONTENT]
-    found = content_hash(own, len(events), time - first[own], *content)
-    return events, n_tps, np.where(n_tps > 0, found, np.uint64(0))
-
-
-def pair_events(
-    signal_uid: Uids, pool_uid: Uids, pool_fingerprint: npt.NDArray[np.uint64], settings: Overlay
-) -> tuple[Uids, dict[str, int]]:
+def pair_events(signal_uid: Uids, pool: Pool, settings: Overlay) -> tuple[Uids, dict[str, int]]:
     """Draw a background event for each signal event, none twice.
 
     Of pool events with equal content only the one of the smallest ``event_uid`` takes part; those with nothing to lay
@@ -97,50 +132,42 @@ def pair_events(
 
     Raises
     ------
-    ValueError
+    OverlayError
         There are fewer background events than signal events, and ``settings.shortage`` is ``error``; or noise shall
         be dropped and nothing is left of the whole pool.
     """
-    if settings.noise == "drop" and len(pool_uid) and not pool_fingerprint.any():
-        raise ValueError(
+    if settings.noise == "drop" and len(pool.uid) and not pool.fingerprint.any():
+        raise OverlayError(
             "no background TP has truth, so all would count as noise; set match.overlay.noise: keep, or a match.truth"
             " that the background files hold"
         )
-    order = np.argsort(pool_uid, kind="stable")
-    uid, fingerprint = pool_uid[order], pool_fingerprint[order]
-    _, first = np.unique(fingerprint, return_index=True)
-    usable = fingerprint == 0
-    usable[first] = True
+    usable = _usable(pool)
+    n_events, duplicates = len(signal_uid), len(pool.uid) - int(usable.sum())
     # Number 0 means "no background event" in the table.
-    pool = uid[usable & (uid != 0)]
-    n_events, duplicates = len(signal_uid), len(uid) - int(usable.sum())
-    if len(pool) < n_events and settings.shortage == "error":
-        raise ValueError(
-            f"{n_events} events but only {len(pool)} different background events ({duplicates} of {len(uid)} repeat"
+    uid = pool.uid[usable & (pool.uid != 0)]
+    if len(uid) < n_events and settings.shortage == "error":
+        raise OverlayError(
+            f"{n_events} events but only {len(uid)} different background events ({duplicates} of {len(pool.uid)} repeat"
             " another); give more background files, or set match.overlay.shortage: leave"
         )
-    drawn = np.random.default_rng(settings.seed).permutation(pool)[:n_events]
+    drawn = np.random.default_rng(settings.seed).permutation(uid)[:n_events]
     chosen = np.zeros(n_events, np.uint64)
     chosen[np.argsort(signal_uid, kind="stable")[: len(drawn)]] = drawn
     counts = {"events": n_events, "with_background": len(drawn)}
-    return chosen, counts | {"pool_events": len(uid), "pool_duplicates": duplicates}
+    return chosen, counts | {"pool_events": len(pool.uid), "pool_duplicates": duplicates}
 
 
-def lay_over(
-    signal: Columns, background: Columns, signal_uid: Uids, background_uid: Uids, settings: Overlay
-) -> tuple[Columns, int]:
+def lay_over(signal: Columns, pool: Pool, signal_uid: Uids, background_uid: Uids) -> tuple[Columns, int]:
     """Join signal events and the background events drawn for them.
 
     Parameters
     ----------
     signal
         Whole events.
-    background
-        Whole events: at least those drawn for the events of ``signal``.
+    pool
+        At least the background events drawn for the events of ``signal``.
     signal_uid, background_uid
         The pairs of `pair_events`, shape (S,); those of other events are allowed.
-    settings
-        The noise rule.
 
     Returns
     -------
@@ -150,28 +177,42 @@ def lay_over(
 
     Raises
     ------
-    ValueError
+    OverlayError
         The clocks of both are far apart.
     """
-    _check_clocks(signal, background)
+    _check_clocks(signal, pool.tps)
     events, first = np.unique(signal["event_uid"], return_index=True)
     order = np.argsort(signal_uid, kind="stable")
     place = place_of(signal_uid[order], events)
     partner = np.where(place >= 0, np.append(background_uid[order], np.uint64(0))[place], np.uint64(0))
-    event = _event_of(background, partner)
-    drawn = {key: values[event >= 0] for key, values in background.items()}
-    pool, _, fingerprint = event_contents(drawn, settings)
-    content = np.append(fingerprint, np.uint64(0))[place_of(pool, partner)]
-    kept = _kept(drawn, settings)
-    added = {key: values[kept] for key, values in drawn.items()}
-    event = event[event >= 0][kept]
-    added |= {key: signal[key][first][event] for key in _OF_EVENT}
-    added["is_signal"], added["is_overlay"] = np.zeros(len(event), np.uint8), np.ones(len(event), np.uint8)
+    drawn = np.where(partner != 0, place_of(pool.uid, partner), -1)
+    fingerprint = np.append(pool.fingerprint, np.uint64(0))[drawn]
+    added = _added(signal, pool, first, partner)
     table = {key: np.concatenate([values, added[key].astype(values.dtype)]) for key, values in signal.items()}
     own = place_of(events, table["event_uid"])
-    table |= {"background_uid": partner[own], "background_fingerprint": content[own]}
+    table |= {"background_uid": partner[own], "background_fingerprint": fingerprint[own]}
     by_time = sorted_order(own, table["time_start"], table["channel"])
-    return {key: values[by_time] for key, values in table.items()}, int(np.count_nonzero(~kept))
+    n_noise = int(pool.n_noise[drawn[drawn >= 0]].sum())
+    return {key: values[by_time] for key, values in table.items()}, n_noise
+
+
+def _usable(pool: Pool) -> npt.NDArray[np.bool_]:
+    """Events of the pool without those that repeat another one of a smaller number (``uid`` ascends)."""
+    _, first = np.unique(pool.fingerprint, return_index=True)
+    usable = pool.fingerprint == 0
+    usable[first] = True
+    return np.asarray(usable)
+
+
+def _added(signal: Columns, pool: Pool, first: npt.NDArray[np.int64], partner: Uids) -> Columns:
+    """Background TPs as rows of the signal events they are laid over; ``first``: one row of each signal event."""
+    event = _event_of(pool.tps, partner)
+    rows = np.flatnonzero(event >= 0)
+    event = event[rows]
+    added = {key: values[rows] for key, values in pool.tps.items()}
+    added |= {key: signal[key][first][event] for key in _OF_EVENT}
+    added |= {key: np.zeros(len(rows), np.uint64) for key in ("background_uid", "background_fingerprint")}
+    return added | {"is_signal": np.zeros(len(rows), np.uint8), "is_overlay": np.ones(len(rows), np.uint8)}
 
 
 def _kept(background: Columns, settings: Overlay) -> npt.NDArray[np.bool_]:
@@ -194,7 +235,7 @@ def _check_clocks(signal: Columns, background: Columns) -> None:
         return
     ours, theirs = (np.asarray(table["time_start"], np.int64) for table in (signal, background))
     if max(ours.min() - theirs.max(), theirs.min() - ours.max()) > _SAME_CLOCK:
-        raise ValueError(
+        raise OverlayError(
             f"signal starts at {ours.min()} and background at {theirs.min()} clock ticks: not the same readout window;"
             " background must come on the clock of the signal"
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from snpoint.physics.summary import volume_name
+
 Json = dict[str, Any]
 Card = Mapping[str, Any]
 Problem = tuple[str, str, str]
@@ -163,7 +165,7 @@ def _splits(card: Card) -> Iterator[Problem]:
             yield (
                 "error",
                 "splits",
-                f"{shared[key]:,} {name} are in more than one split: a test would meet what was learnt.",
+                f"{shared[key]:,} {name} are in more than one split: a test would meet what was learned.",
             )
     for name, part in card["splits"].items():
         if part["share_asked"] and not part["n"]:
@@ -182,10 +184,11 @@ def _counts(card: Card) -> Iterator[Problem]:
 
 
 def _inputs(card: Card) -> Iterator[Problem]:
-    broken = [file for file in card["files"] if file["problem"]]
-    if broken:
-        shown = ", ".join(f"{file['name']} ({file['problem']})" for file in broken[:3])
-        yield "warning", "files", f"{len(broken):,} of {len(card['files']):,} input files were left out: {shown}."
+    for key, kind in (("files", "input"), ("background", "background")):
+        broken = [file for file in card[key] if file["problem"]]
+        if broken:
+            shown = ", ".join(f"{file['name']} ({file['problem']})" for file in broken[:3])
+            yield "warning", "files", f"{len(broken):,} of {len(card[key]):,} {kind} files were left out: {shown}."
     tags = [entry["tag"] for entry in card["productions"]]
     if len(tags) > 1:
         shown = ", ".join(f"'{entry['tag']}' ({entry['files']:,} files)" for entry in card["productions"])
@@ -226,12 +229,13 @@ def _copies(card: Card) -> Iterator[Problem]:
 
 
 def _energies(card: Card) -> Iterator[Problem]:
+    names = card["frame"]["planes"]
     for plane, median in (card["response"] or {}).items():
         if median > 1.5 or median < 0.25:
             yield (
                 "error" if plane == "X" else "warning",
                 "energy",
-                f"The median energy seen on plane {plane} is {median:.2f} of the electron's: check adc_per_mev.",
+                f"The median energy seen on plane {names[plane]} is {median:.2f} of the electron's: check adc_per_mev.",
             )
 
 
@@ -255,8 +259,7 @@ def _overlays(card: Card) -> Iterator[Problem]:
 
 def _volumes(rows: list[Json]) -> str:
     shown = [
-        f"APA {row['apa']} x{'>' if row['face'] > 0 else '<'}0 plane {row['plane']} ({_percent(row['share'])} agree)"
-        for row in rows
+        f"{volume_name(row['apa'], row['face'])} plane {row['plane']} ({_percent(row['share'])} agree)" for row in rows
     ]
     return ", ".join(shown[:6]) + (f" and {len(shown) - 6} more" if len(shown) > 6 else "")
 

@@ -8,12 +8,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.constants import BACKGROUND, CC, ES, UNKNOWN, UNKNOWN_APA
+
 Columns = Mapping[str, npt.NDArray[Any]]
 Json = dict[str, Any]
 
 PLANES = ("A", "B", "X")
-INTERACTIONS = {0: "background", 1: "ES", 2: "CC", 255: "unknown"}
+INTERACTIONS = {BACKGROUND: "background", ES: "ES", CC: "CC", UNKNOWN: "unknown"}
 QUANTILES = (0.0, 0.05, 0.16, 0.5, 0.84, 0.95, 1.0)
+
+
+def plane_names(orientation: str) -> dict[str, str]:
+    """What the planes of images are called: by the wires' direction in the canonical frame, else by their own names."""
+    return dict(zip(PLANES, PLANES if orientation == "canonical" else ("U", "V", "X"), strict=True))
+
+
+def volume_name(apa: int, face: int) -> str:
+    """What a drift volume is called; imported images may not know theirs (APA 255)."""
+    if apa == UNKNOWN_APA:
+        return "not known"
+    return f"APA {apa}" + (f" x{'>' if face > 0 else '<'}0" if face else "")
 
 
 def image_counts(shard: Columns) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from snpoint.physics import detector as readout
 from snpoint.physics.charge import MEV, NE, X_NE
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import ELECTRON_MASS_MEV, NO_TRACK
 from snpoint.physics.geometry import Detector
 from snpoint.physics.kinematics import Primaries
 
@@ -21,7 +21,6 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Branches = dict[str, npt.NDArray[Any]]
 
-NO_TRUTH = -99999
 NEUTRINO_PDG, ELECTRON_PDG, ARGON_PDG, NEUTRON_PDG = 12, 11, 1000180400, 2112
 NEUTRINO_TRACK, ELECTRON_TRACK = 1, 2
 """Track numbers; charge of an electron's electromagnetic daughters carries the negative number."""
@@ -62,16 +61,16 @@ def tps(rows: IntArray, truth: FloatArray, detector: Detector) -> Branches:
         "readout_plane_id": np.where(detector.face(channel) > 0, 3, plane).astype(np.uint32),
         "readout_view": plane.astype(np.int32),
         "TPCSetID": detector.apa(channel).astype(np.uint32),
-        "bt_primary_track_id": np.where(signal, _track(rows[:, readout.ORIGIN]), NO_TRUTH).astype(np.int32),
-        "bt_primary_track_numelectron_frac": np.where(signal, truth[:, readout.SHARE], NO_TRUTH),
-        "bt_primary_track_energy_frac": np.where(signal, 0.0, NO_TRUTH),
+        "bt_primary_track_id": np.where(signal, _track(rows[:, readout.ORIGIN]), NO_TRACK).astype(np.int32),
+        "bt_primary_track_numelectron_frac": np.where(signal, truth[:, readout.SHARE], NO_TRACK),
+        "bt_primary_track_energy_frac": np.where(signal, 0.0, NO_TRACK),
         "bt_edep": truth[:, readout.MEV],
         "bt_numelectrons": truth[:, readout.ELECTRONS],
     }
     for axis, name in enumerate("xyz"):
-        branches[f"bt_{name}"] = np.where(signal, truth[:, readout.POSITION + axis], NO_TRUTH)
+        branches[f"bt_{name}"] = np.where(signal, truth[:, readout.POSITION + axis], NO_TRACK)
     for axis, name in enumerate("xyz"):
-        branches[f"bt_primary_{name}"] = np.where(signal, truth[:, readout.OWN_POSITION + axis], NO_TRUTH)
+        branches[f"bt_primary_{name}"] = np.where(signal, truth[:, readout.OWN_POSITION + axis], NO_TRACK)
     return branches
 
 

@@ -23,6 +23,11 @@ _MOST_POINTS = 4000
 Columns = Mapping[str, NDArray[Any]]
 
 
+def with_error(value: float, error: float | None) -> str:
+    """A factor [ADC per MeV] and its standard error, which is unknown where it was measured on one event."""
+    return f"{value:.0f} ± " + ("unknown" if error is None else f"{error:.0f}")
+
+
 @style()
 def scale(tps: Columns, found: dict[str, Any], predecessor: tuple[float, float, float]) -> tuple[Figure, pd.DataFrame]:
     """ADC of TPs against the energy behind them, per plane, with the calibrated line and the predecessor's."""
@@ -33,9 +38,10 @@ def scale(tps: Columns, found: dict[str, Any], predecessor: tuple[float, float, 
         edep, adc = tps["edep_mev"][rows], tps["adc_integral"][rows] / 1000.0
         axis.plot(edep, adc, "o", ms=2.5, alpha=0.35, mew=0, color=COLORS["baseline"], rasterized=True)
         top = float(np.quantile(tps["edep_mev"][own], 0.998)) * 1.05
-        factor, error = found["adc_per_mev"][plane], found["adc_per_mev_error"][plane]
+        factor = found["adc_per_mev"][plane]
+        known = with_error(factor, found["adc_per_mev_error"][plane])
         line = np.array([0.0, top])
-        axis.plot(line, line * factor / 1000, color=COLORS["main"], label=f"calibrated: {factor:.0f} ± {error:.0f}")
+        axis.plot(line, line * factor / 1000, color=COLORS["main"], label=f"calibrated: {known}")
         old = predecessor[number]
         axis.plot(line, line * old / 1000, color=COLORS["truth"], ls="--", label=f"predecessor: {old:.0f}")
         highest = float(np.quantile(tps["adc_integral"][own], 0.998)) / 1000
@@ -57,7 +63,10 @@ def scale(tps: Columns, found: dict[str, Any], predecessor: tuple[float, float, 
 
 @style()
 def linearity(tps: Columns, found: dict[str, Any]) -> tuple[Figure, pd.DataFrame]:
-    """ADC per electron against the charge: median and 16-84% band in bins, and the power law."""
+    """ADC per electron against the charge: median and 16-84% band in bins, and the power law.
+
+    The table has no rows where no plane has enough TPs of known charge: there is nothing to show then.
+    """
     canvas, axes = figure(12.6, 4.4, ncols=3)
     rows: list[dict[str, Any]] = []
     for number, (axis, plane) in enumerate(zip(axes, PLANES, strict=True)):
@@ -72,12 +81,15 @@ def linearity(tps: Columns, found: dict[str, Any]) -> tuple[Figure, pd.DataFrame
             )
             axis.fill_between(x / 1000, low, high, color=COLORS["band"], alpha=0.6, lw=0, label="68% of TPs")
             axis.plot(x / 1000, median, "o-", color=COLORS["main"], ms=4, label="median")
-            axis.set_ylim(0, 1.25 * float(np.quantile(high[x > LEAST_ELECTRONS / 2], 1.0, method="lower")))
+            # the smallest charges have the largest ratios, and the widest: they do not set the scale if others can
+            large = high[x > LEAST_ELECTRONS / 2]
+            axis.set_ylim(0, 1.25 * float((large if len(large) else high).max()))
             axis.set_xlim(x.min() / 1000, x.max() / 1000)
         _power_law(axis, found["power_law"][plane], electrons)
         axis.axvspan(axis.get_xlim()[0], LEAST_ELECTRONS / 1000, color="#f0f0f0", zorder=0)
         axis.xaxis.set_major_formatter("{x:g}")
-        axis.legend(loc="upper right")
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(loc="upper right")
     axes[0].set_ylabel("ADC per electron")
     return canvas, pd.DataFrame(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,11 @@ from matplotlib.figure import Figure
 
 from snpoint.plots.canvas import COLORS, figure, style
 
-PLANES = ("A", "B", "X")
 _AXIS_COLORS = {"x": COLORS["main"], "y": COLORS["second"], "z": COLORS["third"]}
 
 
 @style()
-def examples(pictures: np.ndarray, titles: list[str]) -> Figure:
+def examples(pictures: np.ndarray, titles: list[str], planes: Sequence[str]) -> Figure:
     """Example images, one column each.
 
     Parameters
@@ -26,11 +26,13 @@ def examples(pictures: np.ndarray, titles: list[str]) -> Figure:
         (n, 3, ticks, channels) ADC.
     titles
         One line or two above each column.
+    planes
+        Names of the three planes.
     """
     n, _, ticks, channels = pictures.shape
     canvas, axes = figure(1.35 * n + 0.9, 8.2, nrows=3, ncols=n, squeeze=False, sharex=True, sharey=True)
     extent = (-channels / 2, channels - channels / 2, -ticks / 2, ticks - ticks / 2)
-    for row, plane in enumerate(PLANES):
+    for row, plane in enumerate(planes):
         top = max(float(np.quantile(pictures[:, row].max(axis=(1, 2)), 0.75)), 1.0)
         norm = PowerNorm(0.5, vmin=0.0, vmax=top)
         for column in range(n):
@@ -92,7 +94,7 @@ def overview(columns: dict[str, Any], energy_edges_mev: np.ndarray) -> Figure:
     ----------
     columns
         ``direction`` (N, 3), ``energy_true_mev`` (N,), ``energy_reco_mev`` (N, 3), ``n_tps`` (N, 3), ``interaction``
-        (N,), ``split`` (name -> count), ``volumes`` (list of apa, face, n).
+        (N,), ``split`` (name -> count), ``volumes`` (pairs of name and count), ``planes`` (three names).
     energy_edges_mev
         Edges of the energy histograms.
     """
@@ -101,9 +103,9 @@ def overview(columns: dict[str, Any], energy_edges_mev: np.ndarray) -> Figure:
     _energies(axes[0, 0], columns, energy_edges_mev)
     _response(axes[0, 1], columns)
     _labels(axes[0, 2], columns["direction"])
-    _sizes(axes[1, 0], columns["n_tps"])
-    names = [f"APA {v['apa']}\nx{'>' if v['face'] > 0 else '<'}0" for v in columns["volumes"]]
-    _bars(axes[1, 1], names, [v["n"] for v in columns["volumes"]], "Images per drift volume")
+    _sizes(axes[1, 0], columns["n_tps"], columns["planes"])
+    names = ["\n".join(name.rsplit(" ", 1)) for name, _ in columns["volumes"]]
+    _bars(axes[1, 1], names, [n for _, n in columns["volumes"]], "Images per drift volume")
     _bars(axes[1, 2], list(columns["split"]), list(columns["split"].values()), "Images per split")
     return canvas
 
@@ -153,7 +155,7 @@ def _response(axis: Any, columns: dict[str, Any]) -> None:
     if not known.any():
         _nothing(axis, "no truth")
         return
-    for index, (plane, color) in enumerate(zip(PLANES, _AXIS_COLORS.values(), strict=True)):
+    for index, (plane, color) in enumerate(zip(columns["planes"], _AXIS_COLORS.values(), strict=True)):
         ratio = columns["energy_reco_mev"][known, index] / true[known]
         label = f"{plane}: median {np.median(ratio):.2f}"
         axis.hist(np.clip(ratio, 0, 1.999), np.linspace(0, 2, 41), histtype="step", lw=1.8, color=color, label=label)
@@ -181,10 +183,10 @@ def _labels(axis: Any, direction: np.ndarray) -> None:
     axis.legend(loc="upper center", ncols=2)
 
 
-def _sizes(axis: Any, n_tps: np.ndarray) -> None:
+def _sizes(axis: Any, n_tps: np.ndarray, planes: Sequence[str]) -> None:
     top = max(int(np.quantile(n_tps, 0.995)), 5) + 1
     edges = np.arange(-0.5, top + 1.5) if top < 60 else np.linspace(-0.5, top + 0.5, 50)
-    for index, (plane, color) in enumerate(zip(PLANES, _AXIS_COLORS.values(), strict=True)):
+    for index, (plane, color) in enumerate(zip(planes, _AXIS_COLORS.values(), strict=True)):
         label = f"{plane}: median {np.median(n_tps[:, index]):.0f}"
         axis.hist(np.minimum(n_tps[:, index], top), edges, histtype="step", lw=1.8, color=color, label=label)
     axis.set_title("TPs per image and plane")

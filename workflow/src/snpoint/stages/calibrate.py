@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from snpoint.data.calibration import PREDECESSOR_ADC_PER_MEV, write_calibration
+from snpoint.data.calibration import write_calibration
 from snpoint.data.tables import TP_TABLE, Columns, iter_table
 from snpoint.errors import DataError
 from snpoint.physics import energystudies as studies
 from snpoint.physics.calibration import LEAST_ELECTRONS, NEEDED, calibrate, usable
-from snpoint.physics.geometry import PLANES
+from snpoint.physics.geometry import PLANES, Detector, load_detector
 from snpoint.plots import calibration as plots
 from snpoint.plots.canvas import write_figure, write_pdf
 from snpoint.plots.pages import text_page
-from snpoint.settings import CalibrateSettings
+from snpoint.settings import PREDECESSOR_ADC_PER_MEV, CalibrateSettings
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ def run(settings: CalibrateSettings, *, tps: list[Path], calibration: Path, repo
     Raises
     ------
     InputMissingError, DataError
-        A table is missing or broken, or the tables hold no TP with truth on some plane.
+        A table is missing, broken or of another detector, or the tables hold no TP with truth on some plane.
+    ConfigError
+        There is no such detector.
     """
     table, n_read = _usable(settings, tps)
     if not len(table["plane"]):
@@ -68,19 +70,20 @@ def run(settings: CalibrateSettings, *, tps: list[Path], calibration: Path, repo
     write_calibration(calibration, content)
     for plane in PLANES:
         log.info(
-            "plane %s: %.0f +- %.0f ADC/MeV from %d TPs of %d events",
-            *(plane, found["adc_per_mev"][plane], found["adc_per_mev_error"][plane], found["n_tps"][plane]),
-            found["n_events"],
+            "plane %s: %s ADC/MeV from %d TPs of %d events",
+            *(plane, _factor(found, plane), found["n_tps"][plane], found["n_events"]),
         )
 
 
 def _usable(settings: CalibrateSettings, tps: list[Path]) -> tuple[Columns, int]:
     """TPs of all tables that measure the scale, and how many TPs were read."""
+    detector = load_detector(settings.detector)
     parts: list[Columns] = []
     n_read = 0
     for path in tps:
         for group in iter_table(path, TP_TABLE, NEEDED):
             n_read += len(group["plane"])
+            _check_planes(path, group, detector)
             chosen = usable(group, settings.min_tot, settings.min_edep_mev)
             parts.append({key: values[chosen] for key, values in group.items()})
     if not parts:
@@ -88,13 +91,29 @@ def _usable(settings: CalibrateSettings, tps: list[Path]) -> tuple[Columns, int]
     return {key: np.concatenate([part[key] for part in parts]) for key in NEEDED}, n_read
 
 
+def _check_planes(path: Path, tps: Columns, detector: Detector) -> None:
+    """The factors are those of a detector's planes: its channels must be on the planes that the table says."""
+    other = detector.plane(tps["channel"]) != tps["plane"]
+    other |= tps["channel"] >= detector.n_channels
+    if other.any():
+        row = int(np.argmax(other))
+        raise DataError(
+            f"{path}: {detector.name} has no channel {tps['channel'][row]} on plane {PLANES[tps['plane'][row]]}; set "
+            "calibrate.detector to that of match.detector"
+        )
+
+
+def _factor(found: dict[str, Any], plane: str) -> str:
+    return plots.with_error(found["adc_per_mev"][plane], found["adc_per_mev_error"][plane])
+
+
 def _pages(
     table: Columns, tracks: studies.Tracks, content: dict[str, Any], factors: tuple[float, float, float]
 ) -> Pages:
-    pages: Pages = {
-        "scale": plots.scale(table, content, PREDECESSOR_ADC_PER_MEV),
-        "linearity": plots.linearity(table, content),
-    }
+    pages: Pages = {"scale": plots.scale(table, content, PREDECESSOR_ADC_PER_MEV)}
+    linearity = plots.linearity(table, content)
+    if len(linearity[1]):  # some methods of truth know no electrons
+        pages["linearity"] = linearity
     if len(tracks.plane):
         energies = studies.energies_of(tracks, PREDECESSOR_ADC_PER_MEV, factors)
         pages["momentum_energy"] = plots.mismatch(tracks, energies)
@@ -108,7 +127,8 @@ def _first_page(title: str, content: dict[str, Any]) -> Figure:
         f"{content['n_events']:,} events in {len(content['tables'])} tables; TPs of at least {made['min_tot']} ticks "
         f"with at least {made['min_edep_mev']:g} MeV behind them ({sum(content['n_tps'].values()):,} of "
         f"{content['n_tps_read']:,}).",
-        "ADC per MeV is the ratio of sums over all these TPs, its error the spread over bootstrap samples of events. "
+        "ADC per MeV is the ratio of sums over all these TPs, its error the spread over bootstrap samples of events "
+        "(unknown with TPs of fewer than two). "
         f"The power is that of the charge in ADC per electron, from {LEAST_ELECTRONS:,.0f} electrons on: 0 for a "
         "linear response, negative where pulses cancel themselves in part (bipolar induction pulses of long tracks).",
     ]
@@ -119,7 +139,7 @@ def _first_page(title: str, content: dict[str, Any]) -> Figure:
         rows.append(
             (
                 plane,
-                f"{content['adc_per_mev'][plane]:.0f} ± {content['adc_per_mev_error'][plane]:.0f}",
+                _factor(content, plane),
                 f"{content['predecessor_adc_per_mev'][plane]:.0f}",
                 "unknown" if per_electron is None else f"{per_electron:.4f}",
                 "unknown" if law is None else f"{law['adc_per_electron']:.4f}",

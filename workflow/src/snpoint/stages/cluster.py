@@ -42,17 +42,22 @@ def run(settings: ClusterSettings, *, tps: Path, clusters: Path, calibration: Pa
         "are linked on 3 planes, of %d on 2",
         *(clusters, counts.events, counts.clusters, counts.accepted, *counts.links[[3, 2]], *counts.main_links[[3, 2]]),
     )
+    if counts.cut:
+        log.info(
+            "%s: %d pairs of clusters were left out: their X clusters have enough better ones", clusters, counts.cut
+        )
 
 
 @dataclass
 class _Counts:
-    """What was found so far; ``links`` and ``main_links`` by number of planes."""
+    """What was found so far; ``links`` and ``main_links`` by number of planes, ``cut`` as in `Links.n_cut`."""
 
     events: int = 0
     clusters: int = 0
     accepted: int = 0
     links: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(4, np.int64))
     main_links: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(4, np.int64))
+    cut: int = 0
 
 
 def _clustered(
@@ -80,6 +85,7 @@ def _clustered(
     counts.links += np.bincount(links.n_planes[links.link_id >= 0][first], minlength=4)
     main_x = links.is_main & (found.plane == 2)
     counts.main_links += np.bincount(links.n_planes[main_x], minlength=4)
+    counts.cut += links.n_cut
     return {
         "cluster_id": np.where(ids >= 0, ids + first_cluster, -1).astype(np.int32),
         "accepted": _of_tps(ids, accepted.astype(np.uint8), 0),

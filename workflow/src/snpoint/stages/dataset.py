@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,16 +14,17 @@ import numpy as np
 from snpoint.data.atomic import write_json, write_text
 from snpoint.data.contracts import FORMAT_VERSION
 from snpoint.data.pages import render
-from snpoint.data.productions import STAND_IN, check_files, check_productions, productions
+from snpoint.data.productions import STAND_IN, check_broken, check_contents, check_productions, productions
 from snpoint.data.shards import Columns, check_one_frame, frame, read_shard, shard_sources, write_split
 from snpoint.data.sources import merge_sources
 from snpoint.data.tables import check_distinct, event_name
 from snpoint.errors import ConfigError, DataError
 from snpoint.physics import datasetcard, summary
 from snpoint.physics.drawing import draw
-from snpoint.physics.duplicates import Copies, find_copies
+from snpoint.physics.duplicates import find_copies
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.problems import problems
+from snpoint.physics.selection import passing, taken
 from snpoint.physics.splitting import assign_split, choose_images
 from snpoint.plots import dataset as plots
 from snpoint.provenance import fingerprint
@@ -35,9 +37,21 @@ _KEPT = (
     *("interaction", "is_main", "apa", "face", "fingerprint", "background_uid", "background_fingerprint"),
     *("link_margin", "signal_fraction"),
 )
-_UNKNOWN = 255
 _N_EXAMPLES = 8
 _EXAMPLE_SIZE = (128, 32)
+MOSAIC = (4, 6)
+"""Rows and columns of the mosaics of a card."""
+
+
+@dataclass(frozen=True)
+class _Shards:
+    """What selection and card need of each image (TPs stay on disk), and what is known of each shard."""
+
+    paths: Sequence[Path]
+    images: Columns
+    sources: dict[str, Any]
+    frame: dict[str, str]
+    about: list[dict[str, Any]]  # name, size and checksum, TPs and their ranges
 
 
 def run(settings: DatasetSettings, *, shards: list[Path], split: Path, card: Path, page: Path) -> None:
@@ -52,35 +66,18 @@ def run(settings: DatasetSettings, *, shards: list[Path], split: Path, card: Pat
     ConfigError
         The shares of the splits do not add up to 1.
     """
-    images, sources, made, boxes = _read(shards)
-    check_files(sources["files"], settings.max_quarantined, split)
-    tags = productions(sources["files"])
-    check_productions(tags, settings.productions, split)
-    if len(backgrounds := productions(sources["background"])) > 1:  # one alone is not mixed with anything
-        check_productions(backgrounds, settings.productions, split)
-    passed, counts = _selected(settings, images, split)
-    passed, copies = _without_copies(settings, images, passed, split)
-    counts["copies"] = counts["passed"] - int(passed.sum())
-    rows = _chosen(settings, images, passed, counts, split)
-    assigned = _assigned(settings, images["event_uid"][rows])
-    write_split(split, _split_arrays(images, rows, assigned, shards))
-    kept = {key: values[rows] for key, values in images.items()}
-    shares = {name: getattr(settings.split, name) for name in SPLITS}
-    before = {"n_main": images["n_main"]}
-    detector = load_detector(made["detector"])
-    content = {
-        "format_version": FORMAT_VERSION,
-        "counts": counts,
-        **datasetcard.contents(kept, before, detector, made["orientation"], settings.selection.min_tps_per_plane),
-        **datasetcard.splits(kept, assigned, shares),
-        "duplicates": {key: _named(found.report()) for key, found in copies.items()},
-        **_inputs(sources, tags),
-        "shards": [
-            _of_shard(number, path, images, kept, assigned) | boxes[number] for number, path in enumerate(shards)
-        ],
-        "settings": settings.model_dump(mode="json"),
-    }
-    content = {"format_version": FORMAT_VERSION, "problems": problems(content), **content}
+    read = _read(shards)
+    _check_inputs(settings, read.sources, split)
+    passed, counts = passing(read.images, settings.selection, split)
+    rows, copies = _without_copies(settings, read, passed, split)
+    counts["copies"] = counts["passed"] - len(rows)
+    rows, found = taken(read.images, rows, settings, counts, split)
+    assigned = _assigned(settings, read.images["event_uid"][rows])
+    write_split(split, _split_arrays(read, rows, assigned))
+    kept = {key: values[rows] for key, values in read.images.items()}
+    content = {"format_version": FORMAT_VERSION, "problems": [], "counts": counts | found, "duplicates": copies}
+    content |= _content(settings, read, kept, assigned)
+    content["problems"] = problems(content)
     write_json(card, content)
     _write_page(settings, page, content, kept, shards)
     per_split = ", ".join(f"{name} {content['splits'][name]['n']}" for name in SPLITS)
@@ -90,14 +87,13 @@ def run(settings: DatasetSettings, *, shards: list[Path], split: Path, card: Pat
             log.warning("%s: %s: %s", card, problem["severity"], problem["text"])
 
 
-def _read(shards: Sequence[Path]) -> tuple[Columns, dict[str, Any], dict[str, str], list[dict[str, Any]]]:
-    """What selection and card need of each image (TPs stay on disk), merged sources, frame, and size of each shard."""
-    parts, frames, sources, boxes = [], {}, [], []
+def _read(shards: Sequence[Path]) -> _Shards:
+    parts, frames, sources, about = [], {}, [], []
     for number, path in enumerate(shards):
         shard = read_shard(path)
         frames[path] = frame(shard)
         sources.append(shard_sources(shard, path))
-        boxes.append(summary.box(shard))
+        about.append({"shard": path.name, **fingerprint(path), **summary.box(shard)})
         n = len(shard["event_uid"])
         part = {key: shard[key] for key in _KEPT} | datasetcard.features(shard)
         part |= {"shard": np.full(n, number, np.uint32), "row": np.arange(n, dtype=np.uint32)}
@@ -105,87 +101,55 @@ def _read(shards: Sequence[Path]) -> tuple[Columns, dict[str, Any], dict[str, st
     made = check_one_frame(frames)
     uids = [np.unique(part["event_uid"]) for part in parts]
     check_distinct(uids, shards, "take one of their files off the samples")
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}, merge_sources(sources), made, boxes
+    images = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return _Shards(shards, images, merge_sources(sources), made, about)
 
 
-def _selected(settings: DatasetSettings, images: Columns, where: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """Images that pass the selection, and how many each condition removes (in this order)."""
-    selection = settings.selection
-    has_truth = np.isfinite(images["direction"]).all(axis=1) | (not selection.require_truth)
-    n_planes = (images["n_main"] >= selection.min_tps_per_plane).sum(axis=1)
-    has_planes = n_planes >= selection.min_planes
-    counts = {
-        "images": len(has_truth),
-        "without_truth": int((~has_truth).sum()),
-        "too_few_planes": int((has_truth & ~has_planes).sum()),
-        "passed": int((has_truth & has_planes).sum()),
-    }
-    if counts["passed"] == 0:
-        raise DataError(
-            f"{where}: no image is left of {counts['images']}: {counts['without_truth']} removed by "
-            f"selection.require_truth, {counts['too_few_planes']} by selection.min_planes = {selection.min_planes} "
-            f"(min_tps_per_plane = {selection.min_tps_per_plane}); loosen the selection or add files"
-        )
-    return has_truth & has_planes, counts
+def _check_inputs(settings: DatasetSettings, sources: dict[str, Any], where: Path) -> None:
+    """Check the files that the images were made of: broken ones of each kind, files read twice, productions."""
+    check_broken(sources["files"], settings.max_quarantined, where)
+    check_broken(sources["background"], settings.max_quarantined, where, "background")
+    check_contents(sources["files"], where)  # copies among the background are found by their events
+    check_productions(productions(sources["files"]), settings.productions, where)
+    if len(backgrounds := productions(sources["background"])) > 1:  # one alone is not mixed with anything
+        check_productions(backgrounds, settings.productions, where)
 
 
 def _without_copies(
-    settings: DatasetSettings, images: Columns, passed: np.ndarray, where: Path
-) -> tuple[np.ndarray, dict[str, Copies]]:
-    """The images without copies of other events, and what copies there are.
+    settings: DatasetSettings, read: _Shards, passed: np.ndarray, where: Path
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Rows of the images that pass without copies of other events, and what copies there are.
 
     An event over a background that another event lies over goes as a whole; of equal images all but one.
     """
-    rows, copies = np.flatnonzero(passed), {}
+    rows, reports = np.flatnonzero(passed), {}
     names = {"backgrounds": ("background_fingerprint", "background events"), "images": ("fingerprint", "images")}
     for kind, (key, name) in names.items():
-        found = find_copies(images["event_uid"][rows], images[key][rows])
-        copies[kind] = found
+        found = find_copies(read.images["event_uid"][rows], read.images[key][rows])
+        reports[kind] = report = _named(found.report(), read, rows)
         if found.later.any() and settings.duplicates == "error":
-            report = found.report()
-            example = report["examples"][0]
-            events = " and ".join(event_name(uid) for uid in example["events"][:2])
+            events = " and ".join(report["examples"][0]["events"][:2])
             raise DataError(
                 f"{where}: {name} are there several times: {report['n_shared']} of {report['n_images']} images "
                 f"({100 * report['share']:.1f}%) share one with another event, such as {events}; take copied files off "
                 "the samples, or set dataset.duplicates to 'drop'"
             )
         rows = rows[~found.later]
-    left = np.zeros(len(passed), bool)
-    left[rows] = True
-    return left, copies
+    return rows, reports
 
 
-def _chosen(
-    settings: DatasetSettings, images: Columns, passed: np.ndarray, counts: dict[str, Any], where: Path
-) -> np.ndarray:
-    """Rows of the images that make up the dataset: as many as asked for, balanced; ``counts`` is completed."""
-    rows, classes = np.flatnonzero(passed), None
-    if settings.balance != "none":
-        known = images[settings.balance][rows] != _UNKNOWN
-        rows, counts["of_no_class"] = rows[known], int((~known).sum())
-        classes = images[settings.balance][rows]
-        names, sizes = np.unique(classes, return_counts=True)
-        counts["classes"] = {str(name): int(size) for name, size in zip(names, sizes, strict=True)}
-        if len(names) < 2:
-            found = ", ".join(summary.INTERACTIONS[c] if settings.balance == "interaction" else str(c) for c in names)
-            raise DataError(
-                f"{where}: dataset.balance = '{settings.balance}' needs two classes, found only {found or 'none'}; "
-                "add a sample of the other, or set it to 'none'"
-            )
-    taken = choose_images(
-        images["event_uid"][rows], images["fingerprint"][rows], settings.seed, settings.images, classes
-    )
-    counts |= {"asked": settings.images, "selected": int(taken.sum())}
-    # A share of each class for itself: what is left over of an odd number is not missing.
-    spare = 0 if classes is None else len(np.unique(classes)) - 1
-    if settings.images is not None and counts["selected"] + spare < settings.images and not settings.allow_fewer:
-        raise DataError(
-            f"{where}: {settings.images} images were asked for (dataset.images), {counts['selected']} found: "
-            f"{counts['passed']} of {counts['images']} pass the selection, {counts['copies']} of these are copies; "
-            "add files, or set dataset.allow_fewer to true"
-        )
-    return rows[taken]
+def _named(report: dict[str, Any], read: _Shards, rows: np.ndarray) -> dict[str, Any]:
+    """Examples as people can look them up: imported events have made-up numbers, but a place in a shard."""
+    examples = []
+    for example in report["examples"]:
+        places = rows[example["rows"]]
+        shards = [read.about[number]["shard"] for number in read.images["shard"][places]]
+        events = [
+            f"{event_name(uid)} ({shard}, row {row})"
+            for uid, shard, row in zip(example["events"], shards, read.images["row"][places], strict=True)
+        ]
+        examples.append({key: example[key] for key in ("fingerprint", "n_events")} | {"events": events})
+    return report | {"examples": examples}
 
 
 def _assigned(settings: DatasetSettings, event_uid: np.ndarray) -> np.ndarray:
@@ -195,73 +159,84 @@ def _assigned(settings: DatasetSettings, event_uid: np.ndarray) -> np.ndarray:
         raise ConfigError(f"dataset.split: {error}") from error
 
 
-def _split_arrays(images: Columns, rows: np.ndarray, assigned: np.ndarray, shards: Sequence[Path]) -> Columns:
-    arrays = {key: images[key][rows] for key in ("shard", "row", "event_uid")}
-    names = np.array([path.name for path in shards], dtype=str)
-    checksums = np.array([fingerprint(path)["sha256"] for path in shards], dtype=str)
+def _split_arrays(read: _Shards, rows: np.ndarray, assigned: np.ndarray) -> Columns:
+    arrays = {key: read.images[key][rows] for key in ("shard", "row", "event_uid")}
+    names, checksums = (np.array([about[key] for about in read.about], dtype=str) for key in ("shard", "sha256"))
     return arrays | {"split": assigned, "shards": names, "shard_sha256": checksums}
 
 
-def _named(report: dict[str, Any]) -> dict[str, Any]:
-    """Event numbers as people write them."""
-    examples = [row | {"events": [event_name(uid) for uid in row["events"]]} for row in report["examples"]]
-    return report | {"examples": examples}
+def _content(settings: DatasetSettings, read: _Shards, kept: Columns, assigned: np.ndarray) -> dict[str, Any]:
+    """The rest of the card: what follows from the images and from where they come."""
+    shares = {name: getattr(settings.split, name) for name in SPLITS}
+    before = {"n_main": read.images["n_main"]}
+    detector, orientation = load_detector(read.frame["detector"]), read.frame["orientation"]
+    return {
+        **datasetcard.contents(kept, before, detector, orientation, settings.selection.min_tps_per_plane),
+        **datasetcard.splits(kept, assigned, shares),
+        **_inputs(read.sources),
+        "shards": [_of_shard(number, read, kept, assigned) for number in range(len(read.paths))],
+        "settings": settings.model_dump(mode="json"),
+    }
 
 
-def _inputs(sources: dict[str, Any], tags: list[dict[str, Any]]) -> dict[str, Any]:
+def _inputs(sources: dict[str, Any]) -> dict[str, Any]:
     """What the images were made of, as the shards tell it."""
+    tags, backgrounds = productions(sources["files"]), productions(sources["background"])
     return {
         "files": sources["files"],
         "background": sources["background"],
         "productions": tags,
-        "background_productions": productions(sources["background"]),
-        "stand_ins": [entry["tag"] for entry in tags if entry["tag"].startswith(STAND_IN)],
+        "background_productions": backgrounds,
+        "stand_ins": sorted({entry["tag"] for entry in tags + backgrounds if entry["tag"].startswith(STAND_IN)}),
         "truth": sources["truth"],
         "overlay": sources.get("overlay"),
         "truth_agreement": datasetcard.agreement(sources.get("comparison")),
     }
 
 
-def _of_shard(number: int, path: Path, images: Columns, kept: Columns, assigned: np.ndarray) -> dict[str, Any]:
-    """Counts, checksum and size of one shard."""
-    own, all_of_it = kept["shard"] == number, images["shard"] == number
-    found = {"shard": path.name, **fingerprint(path), "images": int(all_of_it.sum()), "selected": int(own.sum())}
+def _of_shard(number: int, read: _Shards, kept: Columns, assigned: np.ndarray) -> dict[str, Any]:
+    """Size, checksum and counts of one shard."""
+    own, all_of_it = kept["shard"] == number, read.images["shard"] == number
+    found = read.about[number] | {"images": int(all_of_it.sum()), "selected": int(own.sum())}
     return found | {name: int((own & (assigned == index)).sum()) for index, name in enumerate(SPLITS)}
 
 
 def _write_page(
     settings: DatasetSettings, page: Path, content: dict[str, Any], kept: Columns, shards: Sequence[Path]
 ) -> None:
+    planes = list(content["frame"]["planes"].values())
     columns = {key: kept[key] for key in ("direction", "energy_true_mev", "energy_reco_mev", "n_tps", "interaction")}
-    columns |= {"split": {name: part["n"] for name, part in content["splits"].items()}, "volumes": content["volumes"]}
+    columns |= {"split": {name: part["n"] for name, part in content["splits"].items()}, "planes": planes}
+    columns["volumes"] = [(summary.volume_name(row["apa"], row["face"]), row["n"]) for row in content["volumes"]]
     shown = {
         "name": page.resolve().parent.parent.name,
         "card": content,
+        "volume_name": summary.volume_name,
         "size": _EXAMPLE_SIZE,
-        "examples": plots.png_uri(_examples(kept, shards)),
+        "examples": plots.png_uri(_examples(kept, shards, planes)),
         "mosaics": [
             (plane, plots.png_uri(canvas))
-            for plane, canvas in zip(summary.PLANES, _mosaics(settings, kept, shards), strict=True)
+            for plane, canvas in zip(planes, _mosaics(settings, kept, shards), strict=True)
         ],
         "overview": plots.png_uri(plots.overview(columns, datasetcard.ENERGY_EDGES_MEV)),
     }
     write_text(page, render("card.html.j2", shown))
 
 
-def _examples(kept: Columns, shards: Sequence[Path]) -> Any:
+def _examples(kept: Columns, shards: Sequence[Path], planes: Sequence[str]) -> Any:
     """Some images from the lowest to the highest energy (true where known, else reconstructed)."""
     order = np.argsort(_energy(kept), kind="stable")
     place = np.unique(np.linspace(0.02, 0.98, min(_N_EXAMPLES, len(order))) * (len(order) - 1) + 0.5).astype(np.int64)
-    return plots.examples(_pictures(kept, order[place], shards), _titles(kept, order[place]))
+    return plots.examples(_pictures(kept, order[place], shards), _titles(kept, order[place]), planes)
 
 
 def _mosaics(settings: DatasetSettings, kept: Columns, shards: Sequence[Path]) -> list[Any]:
     """One picture per plane of the same images, drawn at random: those of lowest hash, in the order of energy."""
-    n = settings.mosaic.rows * settings.mosaic.columns
-    rows = np.flatnonzero(choose_images(kept["event_uid"], kept["fingerprint"], settings.seed, n))
+    n_rows, n_columns = MOSAIC
+    rows = np.flatnonzero(choose_images(kept["event_uid"], kept["fingerprint"], settings.seed, n_rows * n_columns))
     rows = rows[np.argsort(_energy(kept)[rows], kind="stable")]
     pictures, titles = _pictures(kept, rows, shards), _titles(kept, rows)
-    return [plots.mosaic(pictures[:, slot], titles, settings.mosaic.columns) for slot in range(len(summary.PLANES))]
+    return [plots.mosaic(pictures[:, slot], titles, n_columns) for slot in range(len(summary.PLANES))]
 
 
 def _energy(kept: Columns) -> np.ndarray:

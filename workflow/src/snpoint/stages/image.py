@@ -39,7 +39,7 @@ def run(settings: ImageSettings, *, clusters: Path, shard: Path, calibration: Pa
     arrays = joined_shards(parts)
     made = {"orientation": np.array(settings.orientation), "detector": np.array(settings.detector)}
     write_shard(shard, arrays | made | {"sources": np.array(json.dumps(sources, sort_keys=True))})
-    log.info("%s: %s", shard, _summary(arrays, n_events))
+    log.info("%s: %s", shard, _summary(arrays, n_events, settings.anchors))
 
 
 def _images(
@@ -58,11 +58,12 @@ def _images(
     )
 
 
-def _summary(arrays: Columns, n_events: int) -> str:
+def _summary(arrays: Columns, n_events: int, anchors: str) -> str:
     """What was made, in one line."""
     n_images, imaged = len(arrays["event_uid"]), len(np.unique(arrays["event_uid"]))
     size = sum(values.nbytes for values in arrays.values()) / max(n_images, 1)
+    lacking = "a cluster" if anchors == "main" else "an accepted cluster"
     return (
-        f"{n_images} images of {imaged} events ({n_events - imaged} without a cluster on plane X), "
+        f"{n_images} images of {imaged} events ({n_events - imaged} without {lacking} on plane X), "
         f"{len(arrays['tick'])} TPs, {size / 1000:.1f} kB per image"
     )

@@ -11,22 +11,30 @@ import numpy as np
 
 from snpoint.data.contracts import validate
 from snpoint.data.events import check_distinct, check_single
-from snpoint.data.sources import Sources, add_counts, add_lowest_adc, check_sha256, file_record, production_tag
+from snpoint.data.sources import (
+    Sources,
+    add_counts,
+    add_lowest_adc,
+    check_sha256,
+    ends_with,
+    file_record,
+    joined_truth,
+    production_tag,
+)
 from snpoint.data.tables import TP_TABLE, Columns, open_table
 from snpoint.data.tpstream import TpStream
 from snpoint.data.tpstream_events import EventFile, batches
 from snpoint.data.truthneeds import LAST_SIMIDE_TIME, can_compare, needed_columns, possible_truth
 from snpoint.errors import DataError
 from snpoint.physics.geometry import Detector, load_detector
-from snpoint.physics.matching import compare, match
-from snpoint.physics.overlay import event_contents, lay_over, pair_events
+from snpoint.physics.matching import UnmatchableError, compare, match
+from snpoint.physics.overlay import OverlayError, Pool, lay_over, pair_events
 from snpoint.settings import MatchSettings, Overlay
 
 log = logging.getLogger(__name__)
 
-_OF_EVENT = ("direction_", "vertex_", "energy_true_", "neutrino_", "interaction")
-_OF_TP = [key for key in TP_TABLE if not key.startswith(_OF_EVENT)]
-"""Columns that a background event needs: the truth of its event is not laid over."""
+TPS_PER_BATCH = 2_000_000
+"""TPs in memory at a time (whole events of all files of a chunk), beside the background to be laid over."""
 
 
 def run(settings: MatchSettings, *, tpstream: list[Path], tps: Path, background: Sequence[Path] = ()) -> None:
@@ -94,6 +102,7 @@ class _File:
             tag = production_tag(path, settings.production, stream.layout, stream.version())
         if truth != settings.truth and len(self.events.uid):
             log.warning("%s: holds no truth, although match.truth is '%s'; taken as data", path, settings.truth)
+        self.truth = truth
         self._settings = settings.model_copy(update={"truth": truth})
         self._n_signal, self._has_energy, self._earliest = 0, False, np.iinfo(np.int64).max
         self.agreement: Sources = {}
@@ -109,8 +118,8 @@ class _File:
                 table = match(trees, detector, settings=self._settings)
                 if self._compared:
                     self.agreement = add_counts(self.agreement, compare(trees, detector, self._settings))
-            except ValueError as error:
-                raise DataError(f"{self.path}: {error}; is 'match.detector' right for this file?") from error
+            except UnmatchableError as error:
+                raise DataError(f"{self.path}: {error}") from error
             validate(table, TP_TABLE, self.path)
             check_single(table, self.path)
         self._look_at(table)
@@ -125,7 +134,7 @@ class _File:
 
     def finish(self, background: bool = False) -> None:
         """Say what came of the file."""
-        truth = self._settings.truth
+        truth = self.truth
         log.info("%s: %d TPs are signal", self.path, self._n_signal)
         if not self.record["n_tps"] or truth == "none" or background:
             return
@@ -141,17 +150,16 @@ class _File:
 class _Overlay:
     """Background events in memory, and for which event each of them was drawn."""
 
-    def __init__(self, settings: Overlay, background: Columns, signal_uid: np.ndarray, where: Path) -> None:
-        self._settings, self._background, self._signal_uid, self._where = settings, background, signal_uid, where
+    def __init__(self, settings: Overlay, pool: Pool, signal_uid: np.ndarray, where: Path) -> None:
+        self._pool, self._signal_uid, self._where = pool, signal_uid, where
         with self._explained():
-            uid, _, fingerprint = event_contents(background, settings)
-            self._drawn, self.counts = pair_events(signal_uid, uid, fingerprint, settings)
+            self._drawn, self.counts = pair_events(signal_uid, pool, settings)
         self.counts["noise_tps_dropped"] = 0
 
     def laid_over(self, columns: Columns) -> Columns:
         """Whole events with their background events."""
         with self._explained():
-            table, dropped = lay_over(columns, self._background, self._signal_uid, self._drawn, self._settings)
+            table, dropped = lay_over(columns, self._pool, self._signal_uid, self._drawn)
         self.counts["noise_tps_dropped"] += dropped
         return table
 
@@ -159,7 +167,7 @@ class _Overlay:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except ValueError as error:
+        except OverlayError as error:
             raise DataError(f"{self._where}: background: {error}") from error
 
 
@@ -176,9 +184,7 @@ class _Chunk:
         n_tps = 0
         with ExitStack() as stack:
             files = self._open(stack, signal, self._settings)
-            # the production and the agreement of methods are those of the sample's own files
-            plain = self._settings.model_copy(update={"production": None, "compare": False})
-            others = self._open(stack, background, plain)
+            others = self._open(stack, background, self._of_background(signal))
             over = self._overlay(files, others, background[0].parent) if background else None
             with open_table(target, TP_TABLE, sources) as table:
                 for columns in self._batches(files):
@@ -188,7 +194,7 @@ class _Chunk:
                 for file in files:
                     file.finish()
                 sources |= self._records("files", signal, files) | self._records("background", background, others)
-                sources |= {"truth": self._settings.truth} | _agreement(files)
+                sources |= _truth(files)
                 if over is not None:
                     sources["overlay"] = over.counts
         n_events = sum(file.record["n_events"] for file in files)
@@ -200,10 +206,20 @@ class _Chunk:
             check_distinct([file.events.uid for file in files], [file.path for file in files], "list each file once")
         return files
 
+    def _of_background(self, signal: Sequence[Path]) -> MatchSettings:
+        """Settings of the background files: agreement and, where names are equal, checksums are of the signal."""
+        others = {
+            end: digest
+            for end, digest in self._settings.sha256.items()
+            if not any(ends_with(path, end) for path in signal)
+        }
+        changes = {"production": self._settings.background_production, "compare": False, "sha256": others}
+        return self._settings.model_copy(update=changes)
+
     def _batches(self, files: Sequence[_File]) -> Iterator[Columns]:
         """Matched TPs of whole events, in the order of the events."""
         done, total = 0, sum(file.record["n_tps"] for file in files)
-        for batch in batches([file.events for file in files], self._settings.tps_per_batch):
+        for batch in batches([file.events for file in files], TPS_PER_BATCH):
             parts = [files[number].matched(first, last, self._detector) for number, first, last in batch]
             yield _joined(parts)
             done += sum(int(files[number].events.n_tps[first:last].sum()) for number, first, last in batch)
@@ -211,13 +227,13 @@ class _Chunk:
                 log.info("%d of %d TPs", done, total)
 
     def _overlay(self, files: Sequence[_File], others: Sequence[_File], where: Path) -> _Overlay:
-        parts = [{key: columns[key] for key in _OF_TP} for columns in self._batches(others)]
+        settings = self._settings.overlay
+        empty = {key: np.zeros(0, array.dtype) for key, array in TP_TABLE.items()}
+        pools = [Pool.of(empty, settings), *(Pool.of(columns, settings) for columns in self._batches(others))]
         for file in others:
             file.finish(background=True)
         events = np.concatenate([np.zeros(0, np.uint64), *(file.events.uid for file in files)])
-        empty = {key: np.zeros(0, TP_TABLE[key].dtype) for key in _OF_TP}
-        background = {key: np.concatenate([empty[key], *(part[key] for part in parts)]) for key in _OF_TP}
-        return _Overlay(self._settings.overlay, background, events, where)
+        return _Overlay(settings, Pool.joined(pools), events, where)
 
     def _records(self, kind: str, paths: Sequence[Path], files: Sequence[_File]) -> Sources:
         known = {file.path: file.record for file in files}
@@ -229,11 +245,13 @@ class _Chunk:
         }
 
 
-def _agreement(files: Sequence[_File]) -> Sources:
+def _truth(files: Sequence[_File]) -> Sources:
+    """The methods that were used, and how far others agree."""
+    used = joined_truth(file.truth for file in files if file.record["n_tps"])
     total: Sources = {}
     for file in files:
         total = add_counts(total, file.agreement)
-    return {"comparison": total} if total else {}
+    return ({"truth": used} if used else {}) | ({"comparison": total} if total else {})
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:

@@ -25,6 +25,7 @@ from snpoint.data.tables import uid_parts
 from snpoint.errors import ConfigError
 from snpoint.physics.angles import angle_deg
 from snpoint.physics.baselines import ISOTROPIC_EXPECTATION
+from snpoint.physics.constants import BACKGROUND, CC, ES
 from snpoint.physics.sphere import longitude_latitude_deg
 from snpoint.physics.statistics import containment
 from snpoint.settings import SPLITS, ReportSettings
@@ -38,7 +39,7 @@ _LINKED = {
     "interpret": ("report.pdf", "interpretation.json"),
 }
 _PLOTTED = ("evaluate", "likelihood", "interpret")
-_INTERACTIONS = {0: "background", 1: "ES", 2: "CC"}
+_INTERACTIONS = {BACKGROUND: "background", ES: "ES", CC: "CC"}
 _EVENTS_SHOWN = 25
 
 Link = Callable[[str | Path], str]

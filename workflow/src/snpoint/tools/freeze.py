@@ -28,22 +28,49 @@ def command(sample: str, check: bool) -> None:
     content = config.load_sample(sample)
     if inputs.is_simulated(content):
         raise UsageError(f"sample '{sample}' is simulated here: there are no files to freeze (is a variable not set?)")
+    folder, manifest = inputs.folder_of(content), paths.manifest(sample)
     known = {entry.file: entry for entry in inputs.manifest(sample)}
-    folder = inputs.folder_of(content)
-    for entry in known.values():
-        if _frozen(folder, entry.file) != entry:
-            raise DataError(
-                f"{folder / entry.file}: is not the file of {paths.manifest(sample)} any more ({entry.bytes} bytes, "
-                f"sha256 {entry.sha256[:16]}...); bring it back, or remove the manifest to start anew"
-            )
+    changed = [name for name, entry in known.items() if _state(folder, entry) != "as it was"]
+    for name in changed:
+        click.echo(f"{folder / name}: {_state(folder, known[name])}", err=True)
+    if changed:
+        raise DataError(
+            f"{manifest}: {len(changed)} of {len(known)} files are not as they were; bring them back, or remove the "
+            "manifest and freeze anew (which makes every chunk of the sample stale)"
+        )
     new = [name for name in _names(sample, content, folder) if name not in known]
     if check:
-        click.echo(f"{paths.manifest(sample)}: {len(known)} files are as they were, {len(new)} are not in it")
+        click.echo(f"{manifest}: {len(known)} files are as they were, {len(new)} are not in it")
         return
     with click.progressbar(new, label=f"checksums of {len(new)} files", item_show_func=str) as names:
         entries = [*known.values(), *(_frozen(folder, name) for name in names)]
-    _write(paths.manifest(sample), entries)
-    click.echo(f"{paths.manifest(sample)}: {len(entries)} files, {sum(entry.bytes for entry in entries) / 1e9:.2f} GB")
+    _refuse_useless(sample, entries)
+    _write(manifest, entries)
+    click.echo(f"{manifest}: {len(entries)} files, {sum(entry.bytes for entry in entries) / 1e6:.1f} MB")
+
+
+def _state(folder: Path, entry: inputs.Frozen) -> str:
+    """Whether a file is still what the manifest says."""
+    if not (folder / entry.file).exists():
+        return "is gone"
+    return "as it was" if _frozen(folder, entry.file) == entry else "has changed"
+
+
+def _refuse_useless(sample: str, entries: list[inputs.Frozen]) -> None:
+    """Files that are empty, or copies of others, do not belong into a list that is to last."""
+    first: dict[str, str] = {}
+    useless = []
+    for entry in entries:
+        copied = first.setdefault(entry.sha256, entry.file)
+        if entry.bytes == 0:
+            useless.append(f"{entry.file} is empty")
+        elif copied != entry.file:
+            useless.append(f"{entry.file} is a copy of {copied}")
+    if useless:
+        raise DataError(
+            f"sample '{sample}': {'; '.join(useless[:3])}{f' and {len(useless) - 3} more' if len(useless) > 3 else ''};"
+            f" leave them out by `exclude:` in configs/samples/{sample}.yaml"
+        )
 
 
 def _names(sample: str, content: Sample, folder: Path) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -37,30 +39,58 @@ def command(
 ) -> None:
     """Turn FILES (or folders of them), images of the predecessor as NPZ, into a dataset.
 
-    Reads images of clusters (128x16, 128x32; metadata of 11 to 18 columns), matched three-plane files and one-metre
+    Reads images of clusters (128x16, 128x32; metadata of 11 to 18 columns), matched three-plane files and one-meter
     volumes (208x1242). Planes are put together by event and match number where the files have them. Object arrays are
     read without executing anything. The images keep the predecessor's orientation; their pixels become TPs of one tick.
 
-    Broken files are named and left out as long as dataset.max_quarantined is not 0.
+    Broken files are named and left out as long as dataset.max_quarantined is not 0. An import that fails leaves nothing
+    behind.
     """
-    from snpoint.tools.legacy import write_shards
+    from snpoint.tools.legacy_import import write_shards
 
     folder = _folder(output, name)
     settings = config.parse_settings("dataset", None, [*DEFAULTS, *changes])
     assert isinstance(settings, DatasetSettings)  # noqa: S101 -- for the type checker
     quarantine = settings.max_quarantined > 0
-    shards = list(write_shards(files, folder, layout=layout, production=production, quarantine=quarantine))
-    click.echo(str(make_dataset(settings, folder, shards)))
+    outputs = [folder / "dataset" / name for name in paths.DATASET_OUTPUTS]
+    with _whole_or_nothing(folder) as written:
+        for shard in write_shards(files, folder, layout=layout, production=production, quarantine=quarantine):
+            written.append(shard)
+        shards = list(written)
+        written += [*outputs, paths.provenance(outputs[0], "dataset")]
+        _make_dataset(settings, shards, outputs)
+    if name is not None and folder == Path(paths.imported_folder(name)):
+        click.echo(
+            f'{paths.CONFIGS}/datasets/{name}.yaml with {{why: "images of the predecessor", status: active, imported: '
+            "true} lets versions train on it",
+            err=True,
+        )
+    click.echo(str(outputs[0]))
 
 
-def make_dataset(settings: DatasetSettings, folder: Path, shards: list[Path]) -> Path:
-    """Split the shards and describe them, as the ``dataset`` stage does, with its record; gives the split."""
+def _make_dataset(settings: DatasetSettings, shards: list[Path], outputs: list[Path]) -> None:
+    """Split the shards and describe them, as the ``dataset`` stage does, with its record."""
     from snpoint.stages import dataset
 
-    split, card, page = (folder / "dataset" / name for name in paths.DATASET_OUTPUTS)
-    with provenance.recorded(paths.provenance(split, "dataset"), "dataset", settings, shards, [split, card, page]):
+    split, card, page = outputs
+    with provenance.recorded(paths.provenance(split, "dataset"), "dataset", settings, shards, outputs):
         dataset.run(settings, shards=shards, split=split, card=card, page=page)
-    return split
+
+
+@contextmanager
+def _whole_or_nothing(folder: Path) -> Iterator[list[Path]]:
+    """On any error, remove the files that are in the list by then, and the folders that are new and empty."""
+    written: list[Path] = []
+    new = [part for part in (folder / "image", folder / "dataset", folder) if not part.exists()]
+    try:
+        yield written
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        for part in new:
+            with suppress(OSError):  # not empty, or never made
+                part.rmdir()
+        raise
 
 
 def _folder(output: Path | None, name: str | None) -> Path:

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
+import numpy.typing as npt
 
+from snpoint import provenance
+from snpoint.data.atomic import write_json
+from snpoint.data.contracts import ATTRIBUTIONS, FORMAT_VERSION, LIKELIHOOD, PREDICTIONS, SHARD, SPLIT
 from snpoint.data.legacy_npz import write_legacy_npz
+from snpoint.data.productions import STAND_IN, productions
 from snpoint.data.root_export import RootWriter, open_root
-from snpoint.data.shards import Events, load_dataset
+from snpoint.data.shards import Events, load_dataset, read_shard, read_split, shard_sources
+from snpoint.data.sources import merge_sources
 from snpoint.data.tables import CLUSTER_TABLE, Columns, iter_table
 from snpoint.errors import InputMissingError, UsageError
 from snpoint.physics.drawing import draw
 from snpoint.physics.geometry import Detector, load_detector
-from snpoint.physics.legacy_metadata import metadata
+from snpoint.physics.inspection import containment
+from snpoint.physics.legacy_layouts import LAYOUTS
+from snpoint.physics.legacy_metadata import LAYOUT, interaction, metadata, n_rounded
 from snpoint.physics.legacy_trees import PLANES, cluster_branches, tp_branches
 from snpoint.settings import SPLITS
 
 IMAGES_PER_FILE = 5_000
+RECORD = "export.json"
+ROUNDED = (
+    "float32, which the predecessor's metadata are, does not hold the event numbers of {} of {} images: column 0 is "
+    "off by one or more there; take 'event_uid' of the same files (its lower 32 bits are the event number)"
+)
+
+CUT = (
+    "{n_cut} of {n} images lose more than {percent:.0f}% of the charge of their cluster on a plane beyond {ticks} ticks x "
+    "{channels} channels: {mean:.0f}% on average, {largest:.0f}% at most; --ticks and --channels make them larger"
+)
+MUCH_CUT = 0.1
+"""Share of a plane's charge that an image may lose unnoticed."""
+
+Json = dict[str, Any]
+
+_SPLIT_PLACES = ("dataset/split.npz", "split.npz")
+_KINDS: dict[str, frozenset[str]] = {
+    "a shard of images": frozenset(SHARD),
+    "predictions of a network": frozenset(PREDICTIONS),
+    "a likelihood": frozenset(LIKELIHOOD),
+    "attributions": frozenset(ATTRIBUTIONS),
+    "dense images, as an export writes them": frozenset(("images", "metadata")),
+}
 
 
 def write_dense(
@@ -27,43 +61,152 @@ def write_dense(
     """Write a dataset as dense images; gives each file and the number of its images.
 
     Files are ``{U,V,X}/<dataset>_<split>_<number>_plane{U,V,X}.npz``; row i of the three planes is the same image.
-    Beside ``images`` (N, ticks, channels) and ``metadata`` (N, 18) they hold ``event_uid``, ``interaction``,
-    ``orientation`` and ``detector``, which float32 columns have no room for. In canonical images U stands for plane A
-    and V for plane B.
+    Beside ``images`` (N, ticks, channels) and ``metadata`` (N, 18) they hold what float32 columns have no room for:
+    ``event_uid``, ``interaction`` and ``split`` (number of the split) of each image, and ``orientation``, ``detector``
+    and ``production`` of all. In canonical images U stands for plane A and V for plane B. At the end `RECORD` is
+    written, which says what was exported, how many event numbers float32 does not hold, and how many images lose
+    charge at their edges; the latter two are also printed as warnings.
+
+    Parameters
+    ----------
+    source
+        The folder of a dataset, its folder ``dataset``, or its ``split.npz``.
+    folder
+        Where to write to.
+    ticks, channels, waveform, images_per_file
+        Size of the images, shape of a TP, and how many images a file holds at most.
 
     Raises
     ------
     InputMissingError, DataError
         The dataset is missing or broken.
     UsageError
-        The folder already holds NPZ files.
+        The source is something else, or the folder already holds NPZ files.
     """
-    split_path = source / "dataset" / "split.npz" if source.is_dir() else source
-    if not split_path.is_file():
-        raise InputMissingError(f"{split_path}: no such file; name the folder of a dataset, or its split.npz")
+    split_path = _split_path(source)
     if any(folder.glob("*/*.npz")):
         raise UsageError(f"{folder} already holds NPZ files; remove them, or write to another folder")
     name = split_path.resolve().parent.parent.name
+    tags = _production_tags(split_path)
+    own_keys = {"production": np.array(" + ".join(tags) or name)}
+    files: dict[str, int] = {}
+    per_split: dict[str, int] = {}
+    rounded, lost = 0, []
     for split in SPLITS:
         events = load_dataset(split_path, (split,))
+        per_split[split] = len(events)
+        rounded += n_rounded(events.event)
+        lost.append(_lost(events, ticks, channels))
         for number, start in enumerate(range(0, len(events), images_per_file)):
             part = events.take(np.arange(start, min(start + images_per_file, len(events))))
             for plane, letter in enumerate(PLANES):
                 path = folder / letter / f"{name}_{split}_{number:04d}_plane{letter}.npz"
-                _write_plane(path, part, plane, (ticks, channels), waveform)
+                write_legacy_npz(path, _dense(part, plane, (ticks, channels), waveform) | own_keys)
+                files[str(path.relative_to(folder))] = len(part)
                 yield path, len(part)
+    drawing: Json = {"ticks": ticks, "channels": channels, "waveform": waveform}
+    cut = _cut(np.concatenate(lost))
+    notes = _notes(cut, rounded, sum(per_split.values()), drawing)
+    write_json(
+        folder / RECORD,
+        {
+            "format_version": FORMAT_VERSION,
+            "command": provenance.command(),
+            "source": {"file": str(split_path), **provenance.fingerprint(split_path)},
+            "productions": tags,
+            "splits": per_split,
+            "drawing": drawing,
+            "columns": LAYOUTS[LAYOUT],
+            "files": files,
+            "rounded_event_numbers": rounded,
+            "charge_cut": cut,
+            "notes": notes,
+        },
+    )
+    for note in notes:
+        click.echo(f"{folder}: warning: {note}", err=True)
 
 
-def _write_plane(path: Path, events: Events, plane: int, size: tuple[int, int], waveform: str) -> None:
-    arrays = {
-        "images": draw(events, np.arange(len(events)), *size, waveform, planes=[plane])[:, 0],
+def _split_path(source: Path) -> Path:
+    """The ``split.npz`` of a dataset.
+
+    Raises
+    ------
+    InputMissingError, UsageError
+        There is none, or the source is another kind of file.
+    """
+    if source.is_dir():
+        found = [source / place for place in _SPLIT_PLACES if (source / place).is_file()]
+        if not found:
+            raise InputMissingError(
+                f"{source}: holds no {' nor '.join(_SPLIT_PLACES)}; name the folder of a dataset, or its split.npz"
+            )
+        return found[0]
+    if not source.is_file():
+        raise InputMissingError(f"{source}: no such file; name the folder of a dataset, or its split.npz")
+    try:
+        with zipfile.ZipFile(source) as archive:
+            keys = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile):
+        return source  # what is wrong with it is said where it is read
+    if {"shards", "row"} <= keys:
+        return source
+    kind = next((name for name, own in _KINDS.items() if own <= keys), None)
+    if kind is None:
+        shared = {name: len(own & keys) / len(own) for name, own in _KINDS.items()}
+        best = max(shared, key=lambda name: shared[name])
+        kind = f"{best} of another version" if shared[best] > 0.5 else "something else"
+    beside = source.absolute().parent.parent / "dataset" / "split.npz"
+    which = f", here {beside}" if beside.is_file() else ""
+    raise UsageError(
+        f"{source}: is {kind}, not a dataset; name the folder of a dataset, or its dataset/split.npz{which}"
+    )
+
+
+def _production_tags(split_path: Path) -> list[str]:
+    """Productions that the images are of, stand-ins for files that are not there first."""
+    folder = split_path.parent.parent / "image"
+    shards = [folder / str(name) for name in read_split(split_path)["shards"]]
+    sources = merge_sources(shard_sources(read_shard(path), path) for path in shards)
+    tags = [str(entry["tag"]) for entry in productions(sources["files"])]
+    return sorted(tags, key=lambda tag: (not tag.startswith(STAND_IN), tag))
+
+
+def _lost(events: Events, ticks: int, channels: int) -> npt.NDArray[np.float64]:
+    """Share of the charge of its cluster that each image loses on the plane that loses most, (N,)."""
+    own = {"adc_integral": events.adc_integral * events.in_main}
+    share = containment(vars(events) | own, ticks, channels).astype(np.float64)
+    return np.asarray(1.0 - np.min(share, axis=1, initial=1.0, where=np.isfinite(share)))
+
+
+def _cut(lost: npt.NDArray[np.float64]) -> Json:
+    """How many images lose much of their charge, and how much these lose."""
+    much = lost[lost > MUCH_CUT]
+    mean, largest = (float(much.mean()), float(much.max())) if len(much) else (None, None)
+    return {"share": MUCH_CUT, "images": len(much), "mean_loss": mean, "largest_loss": largest}
+
+
+def _notes(cut: Json, rounded: int, n_images: int, drawing: Json) -> list[str]:
+    notes = [ROUNDED.format(rounded, n_images)] if rounded else []
+    if cut["images"]:
+        losses = {"mean": 100 * cut["mean_loss"], "largest": 100 * cut["largest_loss"], "percent": 100 * cut["share"]}
+        notes.append(CUT.format(n_cut=cut["images"], n=n_images, **losses, **drawing))
+    return notes
+
+
+def _dense(events: Events, plane: int, size: tuple[int, int], waveform: str) -> Columns:
+    """Arrays of one file, without what is the same for all files."""
+    thresholds = load_detector(events.detector).plane_thresholds_adc
+    images = draw(events, np.arange(len(events)), *size, waveform, thresholds_adc=thresholds, planes=[plane])
+    return {
+        "images": images[:, 0],
         "metadata": metadata(events, plane),
         "event_uid": events.event_uid,
-        "interaction": events.interaction,
+        "interaction": interaction(events),
+        "split": events.split,
         "orientation": np.array(events.orientation),
         "detector": np.array(events.detector),
     }
-    write_legacy_npz(path, arrays)
 
 
 def write_root(

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from snpoint import config
 from snpoint.errors import DataError, InputMissingError, UsageError
+from snpoint.physics.constants import BACKGROUND, CC, ES
 
-_INTERACTIONS = {0: "background", 1: "ES", 2: "CC"}
-_SIMIDE = {"before_ticks": 0.0, "after_ticks": 0.0, "offset_ticks": {"U": -8.0, "V": -4.0, "X": 3.0}}
+_INTERACTIONS = {BACKGROUND: "background", ES: "ES", CC: "CC"}
+_MOST_NAMED = 5
+"""Events that an error lists."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The event asked for; run and subrun where they were given."""
+
+    event: int
+    run: int | None
+    subrun: int | None
+
+    def __str__(self) -> str:
+        given = (("run", self.run), ("subrun", self.subrun), ("event", self.event))
+        return ", ".join(f"{name} {number}" for name, number in given if number is not None)
 
 
 @click.command("show")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--event", "number", type=click.IntRange(min=0), required=True, help="Number of the event.")
-@click.option("--run", "run_number", type=click.IntRange(min=0), help="Its run, where the number is there twice.")
+@click.option("--run", type=click.IntRange(min=0), help="Its run, where the number is there twice.")
+@click.option("--subrun", type=click.IntRange(min=0), help="Its subrun, likewise.")
 @click.option("--image", type=click.IntRange(min=0), default=0, show_default=True, help="Which image of the event.")
 @click.option("--detector", default="fdhd_1x2x2", show_default=True, help="Layout; shards know theirs.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture (default: <file>_event<N>.png here).")
-def command(file: Path, number: int, run_number: int | None, image: int, detector: str, output: Path | None) -> None:
+def command(
+    file: Path, number: int, run: int | None, subrun: int | None, image: int, detector: str, output: Path | None
+) -> None:
     """Draw one event of FILE: three planes, clusters in color, the main cluster marked, the true electron.
 
     FILE is a TPStream (.root), a table of TPs or of clusters (.parquet), or a shard of images (.npz).
@@ -30,10 +50,11 @@ def command(file: Path, number: int, run_number: int | None, image: int, detecto
 
     if not file.is_file():
         raise InputMissingError(f"{file}: no such file")
+    wanted = _Wanted(number, run, subrun)
     kinds: dict[str, Callable[[], Any]] = {
-        ".root": lambda: _table_picture(file, _of_root(file, number, run_number, detector), number, detector),
-        ".parquet": lambda: _table_picture(file, _of_parquet(file, number, run_number), number, detector),
-        ".npz": lambda: _shard_picture(file, number, run_number, image),
+        ".root": lambda: _table_picture(file, _of_root(file, wanted, detector), detector),
+        ".parquet": lambda: _table_picture(file, _of_parquet(file, wanted), detector),
+        ".npz": lambda: _shard_picture(file, wanted, image),
     }
     if file.suffix not in kinds:
         raise UsageError(f"{file}: cannot be shown; expected a file that ends with {', '.join(kinds)}")
@@ -42,12 +63,12 @@ def command(file: Path, number: int, run_number: int | None, image: int, detecto
     click.echo(f"{target}")
 
 
-def _table_picture(file: Path, table: dict[str, Any], number: int, detector_name: str) -> Any:
+def _table_picture(file: Path, table: dict[str, Any], detector_name: str) -> Any:
     from snpoint.physics.eventview import close, whole
     from snpoint.physics.geometry import load_detector
     from snpoint.plots.event import event
 
-    detector = load_detector(detector_name)
+    detector, number = load_detector(detector_name), table["event"][0]
     if table["channel"].max() >= detector.n_channels:
         raise UsageError(
             f"{file}: event {number} has channel {table['channel'].max()}, but {detector_name} only "
@@ -64,7 +85,7 @@ def _table_picture(file: Path, table: dict[str, Any], number: int, detector_name
     return event(_title(table, 0), f"{file.name}: {made}", view, whole(table, detector))
 
 
-def _shard_picture(file: Path, number: int, run_number: int | None, image: int) -> Any:
+def _shard_picture(file: Path, wanted: _Wanted, image: int) -> Any:
     import numpy as np
 
     from snpoint.data.shards import frame, read_shard
@@ -73,10 +94,10 @@ def _shard_picture(file: Path, number: int, run_number: int | None, image: int) 
     from snpoint.plots.event import event
 
     shard = read_shard(file)
-    rows = _rows(file, shard, number, run_number)
+    rows = np.flatnonzero(shard["event_uid"] == _chosen(file, shard["event_uid"], wanted))
     rows = rows[np.argsort(-shard["is_main"][rows].astype(int), kind="stable")]
     if image >= len(rows):
-        raise UsageError(f"{file}: event {number} has {len(rows)} images, counted from 0; --image {image} is none")
+        raise UsageError(f"{file}: {wanted} has {len(rows)} images, counted from 0; --image {image} is none")
     made, row = frame(shard), int(rows[image])
     view = image_panels(shard, row, load_detector(made["detector"]), made["orientation"] == "canonical")
     energy = shard["energy_reco_mev"][row]
@@ -87,68 +108,95 @@ def _shard_picture(file: Path, number: int, run_number: int | None, image: int) 
     )
 
 
-def _of_root(file: Path, number: int, run_number: int | None, detector_name: str) -> dict[str, Any]:
-    """TPs of the event, with the truth that the file has."""
-    from snpoint.data.tpstream import read_tpstream
+def _of_root(file: Path, wanted: _Wanted, detector: str) -> dict[str, Any]:
+    """TPs of the event, with the truth that the file has; nothing else of the file is read."""
+    from snpoint.data.tpstream import TpStream
+    from snpoint.data.tpstream_events import EventFile
+    from snpoint.data.truthneeds import best_truth, needed_columns
     from snpoint.physics.geometry import load_detector
-    from snpoint.physics.matching import has_truth_for, match
+    from snpoint.physics.matching import match
     from snpoint.settings import MatchSettings
 
-    trees = read_tpstream(file, ("tps", "mctruths", "mcparticles", "simides"))
-    columns = {key.lower(): values for key, values in trees["tps"].items() if key in ("Run", "Event")}
-    run = int(columns["run"][_rows(file, columns, number, run_number)[0]])
-    kept = {}
-    for tree, content in trees.items():
-        own = (content["Event"] == number) & (content["Run"] == run)
-        kept[tree] = {key: values[own] for key, values in content.items()}
-    method = next((name for name in ("backtracker", "simide") if has_truth_for(name, kept)), "none")
-    values: dict[str, Any] = {"detector": detector_name, "truth": method, "interaction": "truth", "margin_ticks": 10}
-    values |= {"simide": _SIMIDE | {"min_fraction": 0.3}, "compare": False, "production": None, "quarantine": False}
-    values |= {"tps_per_batch": 1, "overlay": {"seed": 0, "noise": "drop", "shortage": "leave"}, "sha256": {}}
-    return match(kept, load_detector(detector_name), settings=MatchSettings(**values))
+    with TpStream(file) as stream:
+        truth = best_truth(stream)
+        events = EventFile(stream, needed_columns(truth, compare=False))
+        place = events.uid.tolist().index(_chosen(file, events.uid, wanted))
+        trees = events.read(place, place + 1)
+    settings = config.parse_settings("match", None, [f"detector={detector}", f"truth={truth}"])
+    assert isinstance(settings, MatchSettings)  # noqa: S101 -- for the type checker
+    try:
+        return match(trees, load_detector(detector), settings=settings)
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}; is --detector {detector} right for this file?") from error
 
 
-def _of_parquet(file: Path, number: int, run_number: int | None) -> dict[str, Any]:
+def _of_parquet(file: Path, wanted: _Wanted) -> dict[str, Any]:
     """Rows of the event; clusters, if the table has them."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, read_table
+    from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, iter_table
+    from snpoint.physics.eventview import CLUSTERS_NEEDED, NEEDED
 
     try:
         names = pq.read_schema(file).names
     except (pa.ArrowException, OSError):
-        names = []  # what is wrong with the file, read_table says best
-    contract = CLUSTER_TABLE if "cluster_id" in names else TP_TABLE
-    keys = read_table(file, contract, ("run", "event"))
-    rows = _rows(file, keys, number, run_number)
-    table = read_table(file, contract)
-    return {key: values[rows] for key, values in table.items()}
+        names = []  # what is wrong with the file, reading it says best
+    contract, needed = (CLUSTER_TABLE, CLUSTERS_NEEDED) if "cluster_id" in names else (TP_TABLE, NEEDED)
+    known = [np.unique(part["event_uid"]) for part in iter_table(file, contract, ("event_uid",))]
+    uid = _chosen(file, np.concatenate([np.zeros(0, np.uint64), *known]), wanted)
+    for part in iter_table(file, contract, needed):
+        own = part["event_uid"] == uid
+        if own.any():
+            return {key: values[own] for key, values in part.items()}
+    raise DataError(f"{file}: changed while it was read; try again")
 
 
-def _rows(file: Path, table: dict[str, Any], number: int, run_number: int | None) -> Any:
-    """Rows of an event; an error that helps, where there are none or too many."""
-    import numpy as np
+def _chosen(file: Path, uids: Iterable[Any], wanted: _Wanted) -> int:
+    """``event_uid`` of the event that is meant; an error that helps, where there is none or more than one."""
+    from snpoint.data.events import uid_parts
 
-    own = table["event"] == number
-    runs = np.unique(table["run"][own]).tolist()
-    if run_number is not None:
-        own &= table["run"] == run_number
-    elif len(runs) > 1:
-        raise UsageError(f"{file}: event {number} is there in the runs {runs}; give --run")
-    if not own.any():
-        known = np.unique(table["event"])
-        some = f"from {known[0]} to {known[-1]}" if len(known) else "none at all"
-        where = "" if run_number is None else f" of run {run_number}"
-        raise UsageError(f"{file}: no event {number}{where}; its {len(known)} events are {some}")
-    return np.flatnonzero(own)
+    known = sorted({uid_parts(uid): int(uid) for uid in uids}.items())
+    found = [
+        (parts, uid)
+        for parts, uid in known
+        if parts[2] == wanted.event and wanted.run in (None, parts[0]) and wanted.subrun in (None, parts[1])
+    ]
+    if len(found) > 1:
+        pairs = _listed([str(parts[:2]) for parts, _ in found])
+        raise UsageError(
+            f"{file}: {wanted} is there {len(found)} times, as (run, subrun) {pairs}; give --run, --subrun"
+        )
+    if not found:
+        raise UsageError(f"{file}: no {wanted}; {_nearest([parts for parts, _ in known], wanted)}")
+    return found[0][1]
+
+
+def _nearest(known: list[tuple[int, int, int]], wanted: _Wanted) -> str:
+    """The events that one may have meant."""
+    if not known:
+        return "it holds no events"
+    same = [parts for parts in known if parts[2] == wanted.event]
+    if same:
+        return f"event {wanted.event} is there as (run, subrun) {_listed([str(parts[:2]) for parts in same])}"
+    numbers = sorted({parts[2] for parts in known}, key=lambda number: (abs(number - wanted.event), number))
+    nearest = ", ".join(str(number) for number in sorted(numbers[:_MOST_NAMED]))
+    return f"of its {len(known)} events the nearest are {nearest}" if len(numbers) > 1 else f"it holds event {nearest}"
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _title(table: dict[str, Any], row: int) -> str:
     """Number, interaction and energies of an event."""
     import numpy as np
 
-    text = f"run {table['run'][row]}, event {table['event'][row]}"
+    from snpoint.data.events import event_name
+
+    text = event_name(table["event_uid"][row])
     interaction = _INTERACTIONS.get(int(table["interaction"][row]))
     if interaction:
         text += f", {interaction}"

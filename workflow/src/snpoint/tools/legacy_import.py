@@ -14,7 +14,7 @@ from snpoint import paths
 from snpoint.data.legacy_images import Content, Group, find_groups, read_group
 from snpoint.data.shards import joined_shards, write_shard
 from snpoint.data.sources import file_record, production_tag
-from snpoint.errors import DataError, InputMissingError, UsageError
+from snpoint.errors import DataError, UsageError
 from snpoint.physics.legacy_images import Dense, shard_arrays
 from snpoint.physics.legacy_layouts import LAYOUTS, named_clusters, named_volumes, recognize
 
@@ -49,7 +49,8 @@ def write_shards(
     production
         Production tag of all files; without it, their names are asked.
     quarantine
-        Go on where a file is broken: its group is left out and named in the record.
+        Go on where a file is broken: its group is left out and named in the record. A file that is missing, or that the
+        file system does not give, is not broken.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def _read(
             arrays, frame = _arrays(contents, layout, group.number)
         except ValueError as error:
             raise DataError(f"{group.name}: {error}") from error
-    except (DataError, InputMissingError) as error:
+    except DataError as error:
         if not quarantine:
             raise
         click.echo(f"left out: {error}", err=True)
