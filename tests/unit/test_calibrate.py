@@ -2,6 +2,7 @@
 
 import json
 import logging
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,15 @@ from snpoint.data.tables import TP_TABLE, write_table
 from snpoint.data.tpstream import read_tpstream
 from snpoint.errors import ConfigError, DataError, InputMissingError
 from snpoint.physics.calibration import calibrate, power_law, usable
-from snpoint.physics.energystudies import agreement, dominant_tracks, mismatch_study, per_tp_study, sentences
+from snpoint.physics.energystudies import (
+    agreement,
+    dominant_tracks,
+    energies_of,
+    mismatch_sentences,
+    mismatch_study,
+    per_tp_sentences,
+    per_tp_study,
+)
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.matching import match
 from snpoint.plots import calibration as plots
@@ -147,7 +156,8 @@ def test_background_makes_no_track():
     assert len(tracks.plane) == 0
     mismatch, per_tp = mismatch_study(tracks, TRUE, TRUE), per_tp_study(tracks, TRUE)
     assert per_tp["found"] == {}
-    assert sentences(mismatch, per_tp) == [
+    assert per_tp_sentences(per_tp) == []
+    assert mismatch_sentences(mismatch) == [
         "No event has a known electron and a signal TP with a known deposit: the studies need both."
     ]
 
@@ -195,9 +205,79 @@ def test_the_report_says_that_an_error_is_unknown(tmp_path, caplog, monkeypatch)
     content = run(tmp_path, table(n_events=1))
     assert content["adc_per_mev_error"] == {"U": None, "V": None, "X": None}
     value = f"{content['adc_per_mev']['X']:.0f}"
-    assert f"plane X: {value} ± unknown ADC/MeV from 10 TPs of 1 events" in caplog.text
+    assert f"plane X: {value} ± unknown ADC/MeV from 10 TPs of 1 event" in caplog.text
     assert rows[0][3][2][1] == f"{value} ± unknown"
     assert broken(tmp_path / "calibrate") == []
+
+
+def pages_of(folder, monkeypatch, **changes):
+    """The pages of a report, as figures."""
+    pages = []
+    write = stage.write_pdf
+    monkeypatch.setattr(stage, "write_pdf", lambda figures, path: pages.extend(figures) or write(pages, path))
+    run(folder, table(**changes))
+    return pages
+
+
+def test_pages_of_the_report_have_one_size(tmp_path, monkeypatch):
+    pages = pages_of(tmp_path, monkeypatch)
+    assert len(pages) == 7
+    assert len({tuple(page.get_size_inches()) for page in pages}) == 1
+
+
+def test_the_title_says_what_was_measured_on(tmp_path, monkeypatch):
+    by_hand = pages_of(tmp_path / "here", monkeypatch, n_events=1)
+    assert by_hand[0].texts[0].get_text() == "Calibration on 1 event"
+    out = tmp_path / "results/samples/sim_es/calibrate"
+    tables = [tmp_path / "here" / "0.parquet"]
+    pages = []
+    monkeypatch.setattr(stage, "write_pdf", lambda figures, _: pages.extend(figures))
+    stage.run(recipe(), tps=tables, calibration=out / "calibration.json", report=out / "report.pdf")
+    assert pages[0].texts[0].get_text() == "Calibration on sample sim_es, 1 event"
+
+
+def test_legend_of_the_energy_per_tp_is_outside_of_the_axes():
+    study = per_tp_study(dominant_tracks(table()), TRUE)
+    canvas, _ = plots.per_tp(study)
+    canvas.canvas.draw()
+    (legend,) = canvas.legends
+    lowest = min(axis.get_tightbbox().y0 for axis in canvas.axes)
+    assert legend.get_window_extent().y1 <= lowest
+    assert all(axis.get_legend() is None for axis in canvas.axes)
+
+
+@pytest.mark.parametrize("span", [1.3, 3.0, 8.0, 40.0, 900.0])
+def test_ticks_of_the_charge_are_plain_numbers_apart_from_each_other(span):
+    tps = table(scatter=0.0)
+    tps["n_electrons"] = np.geomspace(7_000, 7_000 * span, len(tps["plane"])).astype(np.float32)
+    canvas, _ = plots.linearity(tps, calibrate(tps, bootstrap_samples=10, seed=1))
+    canvas.canvas.draw()
+    for axis in canvas.axes:
+        low, high = axis.get_xlim()
+        shown = [label for label in axis.get_xticklabels() if low <= label.get_position()[0] <= high]
+        assert len(shown) >= 2
+        assert not axis.get_xticklabels(minor=True)
+        assert not any("$" in label.get_text() for label in shown)
+        boxes = [label.get_window_extent() for label in shown]
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_legends_of_the_missing_energy_cover_no_bars():
+    tracks = dominant_tracks(table(n_events=30))
+    canvas, _ = plots.mismatch(tracks, energies_of(tracks, TRUE, TRUE))
+    canvas.canvas.draw()
+    for axis in canvas.axes[3:]:
+        lowest = axis.transData.inverted().transform(axis.get_legend().get_window_extent().p0)[1]
+        highest = max(patch.get_path().vertices[:, 1].max() for patch in axis.patches[:3])
+        assert highest <= lowest
+
+
+def test_the_registry_is_that_of_the_predecessor():
+    tracks = dominant_tracks(table())
+    text = [*mismatch_sentences(mismatch_study(tracks, TRUE, TRUE)), *per_tp_sentences(per_tp_study(tracks, TRUE))]
+    named = [sentence for sentence in text if "registry" in sentence]
+    assert len(named) == 2
+    assert all("predecessor's registry" in sentence and "November 2025" in sentence for sentence in named)
 
 
 def test_small_charges_alone_have_their_plot():

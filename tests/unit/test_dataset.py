@@ -5,10 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from toy_dataset import recipe, shard_arrays, write
+from matplotlib.container import BarContainer
+from toy_dataset import recipe, record, shard_arrays, source, write
 
 from snpoint.data.shards import load_dataset, read_split
 from snpoint.errors import ConfigError, DataError
+from snpoint.physics.datasetcard import ENERGY_EDGES_MEV
 from snpoint.physics.summary import isotropy
 from snpoint.plots import dataset as plots
 from snpoint.stages import dataset
@@ -56,6 +58,7 @@ def test_card_counts_what_is_there(tmp_path):
     split, card = make(tmp_path, shards)
     assert card["counts"] == {
         "images": 100,
+        "background": 0,
         "without_truth": 40,
         "too_few_planes": 0,
         "passed": 60,
@@ -126,6 +129,16 @@ def test_event_in_two_shards_is_named(tmp_path):
         make(tmp_path, shards)
 
 
+def test_files_behind_an_event_in_two_shards_are_named(tmp_path):
+    copies = [
+        shard_arrays(30) | {"sources": record(source(name), source("x.root", problem="truncated"))}
+        for name in ("a.root", "b.root")
+    ]
+    text = r"shard_s_0001\.npz \(made of b\.root\): 30 .*also in shard_s_0000\.npz \(made of a\.root\); .*exclude:"
+    with pytest.raises(DataError, match=text):
+        make(tmp_path, write(tmp_path, *copies))
+
+
 def test_shards_of_two_frames_are_refused(tmp_path):
     other = shard_arrays(30, first_event=100) | {"orientation": np.array("predecessor")}
     shards = write(tmp_path, shard_arrays(30), other)
@@ -136,3 +149,64 @@ def test_shards_of_two_frames_are_refused(tmp_path):
 def test_shares_must_add_up(tmp_path):
     with pytest.raises(ConfigError, match=r"dataset\.split: shares .* add up to 0\.9"):
         make(tmp_path, write(tmp_path, shard_arrays(30)), shares=(0.6, 0.1, 0.1, 0.1))
+
+
+def columns_of(n, seed=5):
+    """What the overview shows, for so many images."""
+    rng = np.random.default_rng(seed)
+    direction = rng.normal(size=(n, 3))
+    return {
+        "direction": direction / np.linalg.norm(direction, axis=1, keepdims=True),
+        "energy_true_mev": rng.uniform(5, 30, n),
+        "energy_reco_mev": rng.uniform(5, 30, (n, 3)),
+        "n_tps": rng.integers(1, 15, (n, 3)),
+        "interaction": np.ones(n, np.uint8),
+        "split": {"train": n, "val": 0},
+        "volumes": [(f"APA {k} x<0", 1) for k in range(min(n, 8))],
+        "planes": ("A", "B", "X"),
+    }
+
+
+@pytest.mark.parametrize("n", [1, 10, 99])
+def test_few_images_are_shown_side_by_side_and_counted_in_whole_numbers(n):
+    canvas = plots.overview(columns_of(n), ENERGY_EDGES_MEV)
+    canvas.canvas.draw()
+    for axis in (canvas.axes[1], canvas.axes[2], canvas.axes[3]):
+        bars = [container for container in axis.containers if isinstance(container, BarContainer)]
+        assert len(bars) == 3
+        assert len({bar.patches[0].get_x() for bar in bars}) == 3
+        assert all(sum(patch.get_height() for patch in bar.patches) == n for bar in bars)
+        assert len(bars[0].patches) <= 10
+    for axis in canvas.axes:
+        assert all(tick == round(tick) for tick in axis.get_yticks())
+
+
+def test_many_images_are_shown_as_steps():
+    canvas = plots.overview(columns_of(100), ENERGY_EDGES_MEV)
+    assert not any(isinstance(container, BarContainer) for container in canvas.axes[1].containers)
+
+
+def test_the_band_of_the_directions_is_named():
+    canvas = plots.overview(columns_of(10), ENERGY_EDGES_MEV)
+    assert "its scatter (1 sigma)" in [text.get_text() for text in canvas.axes[2].get_legend().get_texts()]
+
+
+def test_page_leaves_out_what_was_not_compared_and_counts_small_numbers(tmp_path):
+    _, card = make(tmp_path, write(tmp_path, shard_arrays(30)))
+    page = (tmp_path / "dataset" / "card.html").read_text()
+    assert card["main"]["n_compared"] == 0
+    assert "main, but not of the highest energy" not in page
+    few = [row for row in card["slopes"] if row["n"] < 10]
+    assert few
+    for row in few:
+        assert f"<td>{round(row['share'] * row['n'])} of {row['n']}</td>" in page
+    assert "± 50.0" not in page
+
+
+def test_pictures_of_the_page_have_texts_and_scroll_for_themselves(tmp_path):
+    make(tmp_path, write(tmp_path, shard_arrays(30)))
+    page = (tmp_path / "dataset" / "card.html").read_text()
+    texts = re.findall(r'<img alt="([^"]*)"', page)
+    assert len(texts) == page.count("<img") == 5
+    assert all(len(text) > 30 for text in texts)
+    assert "figure { margin: 0; overflow-x: auto;" in page

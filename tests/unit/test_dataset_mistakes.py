@@ -253,6 +253,48 @@ def test_balance_evens_the_classes_out(tmp_path):
     assert card_of(tmp_path, arrays, balance="interaction", images=101)["counts"]["selected"] == 100
 
 
+def test_count_that_balancing_cut_names_the_class_that_is_short(tmp_path):
+    arrays = good()
+    arrays["interaction"][:10], arrays["interaction"][10:15] = 2, 255
+    text = (
+        r"500 images were asked for \(dataset\.images\), 20 found: 600 of 600 pass the selection, 0 of these are copies"
+        r"; dataset\.balance = 'interaction' takes equal numbers of 585 ES and 10 CC \(5 of no class left out\): CC is"
+    )
+    with pytest.raises(DataError, match=text):
+        card_of(tmp_path, arrays, balance="interaction", images=500)
+
+
+def test_interaction_that_the_settings_gave_against_the_truth_tables(tmp_path):
+    files = [source(f"{n}.root", forced={"as": "CC", "ES": es, "CC": 10 - es}) for n, es in enumerate((10, 0, 7))]
+    card = card_of(tmp_path, good() | {"sources": record(*files)})
+    assert "interaction" in seen(card, "warning")
+    assert "makes all interactions CC, but by the truth tables of 2 files 17 of 20 are ES" in text(card)
+    assert card_of(tmp_path, good() | {"sources": record(files[1])})["problems"] == []
+
+
+def test_files_of_one_name_made_weeks_apart(tmp_path):
+    def files(*days):
+        return [source(f"prod_es_{day}T123456Z_gen_000017_20251201T000000Z.root") for day in days]
+
+    card = card_of(tmp_path, good() | {"sources": record(*files("20251110", "20251112", "20251119"))})
+    assert "made from 2025-11-10 to 2025-11-19, by their names such as prod_es_20251110T" in text(card)
+    assert seen(card, "note") == {"productions"}
+    assert card_of(tmp_path, good() | {"sources": record(*files("20251110", "20251117"))})["problems"] == []
+    odd = [source("prod_es_20259999T123456Z.root"), *files("20251110")]
+    assert card_of(tmp_path, good() | {"sources": record(*odd)})["problems"] == []
+
+
+def test_shard_without_the_background_that_others_have(tmp_path):
+    bare, other = good(seed=5) | {"sources": record(source("b.root"))}, good()
+    bare["event_uid"] += np.uint64(1 << 40)
+    for key in ("background_uid", "background_fingerprint"):
+        bare[key][:] = 0
+    card = card_of(tmp_path, other, bare)
+    assert [row["with_background"] for row in card["shards"]] == [600, 0]
+    assert "No image of 1 of 2 shards such as shard_s_0001.npz lies over a background event" in text(card)
+    assert card_of(tmp_path, bare)["problems"] == []
+
+
 def test_broken_files_within_and_beyond_the_budget(tmp_path):
     files = [source(f"{number}.root") for number in range(9)] + [source("bad.root", problem="truncated")]
     arrays = good() | {"sources": record(*files)}
@@ -263,6 +305,16 @@ def test_broken_files_within_and_beyond_the_budget(tmp_path):
     card = card_of(tmp_path, arrays, max_quarantined=0.1)
     assert "1 of 10 input files were left out: bad.root (truncated)" in text(card)
     assert "bad.root" in (tmp_path / "dataset" / "card.html").read_text()
+
+
+def test_broken_files_are_a_table_of_the_page(tmp_path):
+    files = [source(f"prodmarley_es_{number}.root") for number in range(9)]
+    bad = source("bad.root", tag=None, problem="/eos/es/bad.root: not readable", n_events=0)
+    card_of(tmp_path, good() | {"sources": record(*files, bad)}, max_quarantined=0.1)
+    page = (tmp_path / "dataset" / "card.html").read_text()
+    assert "1 of 10 input files were left out.\n" in page
+    assert '<td class="text">bad.root</td><td class="text">not readable</td>' in page
+    assert "/eos/es" not in page
 
 
 def test_broken_background_files_have_a_budget_of_their_own(tmp_path):

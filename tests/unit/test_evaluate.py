@@ -19,6 +19,8 @@ from snpoint.physics.angles import angle_deg, random_directions
 from snpoint.physics.baselines import ISOTROPIC_EXPECTATION
 from snpoint.physics.metrics import HEADLINES
 from snpoint.physics.statistics import containment
+from snpoint.plots import headlines
+from snpoint.plots.pages import text_page
 from snpoint.settings import EvaluateSettings
 from snpoint.stages import evaluate
 
@@ -232,6 +234,22 @@ def test_metrics_say_that_they_were_imported_and_that_val_steered_the_training(t
     assert said["n"] == 200
     assert len(said["sha256"]) == 64
     assert "validation split (which also steered its training" in said["note"]
+
+
+def test_the_report_is_about_the_imported_file_and_has_no_empty_column(monkeypatch, tmp_path, caplog):
+    pages = []
+    monkeypatch.setattr(headlines, "text_page", lambda *page: pages.append(page) or text_page(*page))
+    (tmp_path / "run7").mkdir()
+    old_predictions(tmp_path / "run7/val_predictions.npz")
+    with caplog.at_level("INFO"):
+        evaluate_imported(tmp_path / "run7/val_predictions.npz", tmp_path)
+    ((title, paragraphs, header, rows),) = pages
+    assert title == "run7/val_predictions.npz (imported)"
+    assert header == ["", "network", "isotropic"]
+    assert {len(row) for row in rows} == {3}
+    assert "test" not in " ".join(paragraphs)
+    assert "network: 68% of 200 validation events of the predecessor within" in caplog.text
+    assert "test events" not in caplog.text
 
 
 def test_metrics_of_our_own_network_are_not_imported(result):

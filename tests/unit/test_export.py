@@ -55,3 +55,10 @@ def test_a_waveform_is_one_of_those_there_are(split, tmp_path):
     assert result.exit_code == 2
     assert "'square' is not one of 'triangle', 'pentagon', 'gaussian'" in result.output
     assert not (tmp_path / "dense").exists()
+
+
+@pytest.mark.parametrize("numbers", [(0, 0, 0), (900, 900, -1), (900, "nan", 3600), (900, "inf", 3600)])
+def test_an_energy_needs_a_positive_number_of_adc_per_mev(numbers, clusters, tmp_path):
+    with pytest.raises(UsageError, match=r"--adc-per-mev .*: a plane has a finite number above 0"):
+        run(clusters, "--root", tmp_path / "out.root", "--adc-per-mev", *numbers)
+    assert not (tmp_path / "out.root").exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from toy_images import write_toy_dataset
 from toy_legacy import write_clusters
 
 from snpoint import config
@@ -15,6 +16,7 @@ from snpoint.data.shards import load_dataset
 from snpoint.errors import DataError, UsageError
 from snpoint.plots import dataset as plots
 from snpoint.tools import import_, legacy_import
+from snpoint.tools.legacy_export import write_dense
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -106,8 +108,48 @@ def test_where_to_write_is_said_once_and_nothing_is_overwritten(tmp_path):
 def test_two_productions_are_not_mixed_unless_that_is_declared(tmp_path):
     for seed, folder in enumerate(("nov10", "nov11")):
         write_clusters(tmp_path / folder, "18", n=60, stem="es_clusters", seed=seed)
-    with pytest.raises(DataError, match=r"files of 2 productions are mixed: 'nov10/es_clusters' .*'nov11/es_clusters'"):
+    with pytest.raises(
+        DataError,
+        match=r"files of 2 productions are mixed: 'nov10/es_clusters' .*'nov11/es_clusters'.* --production TAG",
+    ):
         run(tmp_path / "nov10", tmp_path / "nov11", "-o", tmp_path / "mixed")
     declared = ("--set", 'productions=["nov10/*", "nov11/*"]')
     run(tmp_path / "nov10", tmp_path / "nov11", "-o", tmp_path / "declared", *declared)
     run(tmp_path / "nov10", tmp_path / "nov11", "-o", tmp_path / "tagged", "--production", "november")
+
+
+def exported(split, folder):
+    list(write_dense(split, folder, ticks=128, channels=32, waveform="pentagon"))
+    return folder
+
+
+@pytest.mark.parametrize("images_per_shard", [1, 10_000])
+def test_images_of_an_export_stay_in_their_splits(images_per_shard, tmp_path, monkeypatch):
+    one = partial(legacy_import.write_shards, images_per_shard=images_per_shard)
+    monkeypatch.setattr(legacy_import, "write_shards", one)
+    split = write_toy_dataset(tmp_path / "toy", 60)
+    output = run(exported(split, tmp_path / "dense"), "-o", tmp_path / "new").output
+    assert "stay in the splits that the files say: train 30, val 12, calib 5, test 13" in output
+    before, after = load_dataset(split), load_dataset(tmp_path / "new/dataset/split.npz")
+    found, wanted = np.argsort(after.event_uid), np.argsort(before.event_uid)
+    np.testing.assert_array_equal(after.event_uid[found], before.event_uid[wanted])
+    np.testing.assert_array_equal(after.split[found], before.split[wanted])
+    card = json.loads((tmp_path / "new/dataset/card.json").read_text())
+    assert card["splits"]["calib"]["share_asked"] == card["settings"]["split"]["calib"] == pytest.approx(5 / 60)
+    assert [entry["tag"] for entry in card["productions"]] == ["toy"], "the splits of one dataset are one production"
+    assert {split for file in card["files"] for split in file["splits"]} == {"train", "val", "calib", "test"}
+
+
+def test_test_events_that_were_exported_are_not_trained_on(tmp_path):
+    split = write_toy_dataset(tmp_path / "toy", 60)
+    exported(split, tmp_path / "dense")
+    for path in (tmp_path / "dense").rglob("*.npz"):
+        if "_test_" not in path.name:
+            path.unlink()
+    run(tmp_path / "dense", "-o", tmp_path / "new")
+    assert set(load_dataset(tmp_path / "new/dataset/split.npz").split.tolist()) == {3}
+    with pytest.raises(
+        UsageError, match=r"--set split\.train=1: the files are of `snpoint export` and say which split"
+    ):
+        run(tmp_path / "dense", "-o", tmp_path / "other", *(("--set", "split.train=1", "--set", "split.test=0")))
+    assert not (tmp_path / "other").exists()

@@ -35,13 +35,13 @@ def test_shards_are_cut_by_whole_groups(tmp_path):
     for number in range(3):
         write_clusters(tmp_path / "old", "18", n=3, stem=f"f{number}", seed=number)
     shards = list(write_shards([tmp_path / "old"], tmp_path / "new", images_per_shard=1))
-    assert [path.name for path in shards] == [f"shard_import_{number:04d}.npz" for number in range(3)]
-    assert [len(shard_sources(read_shard(path), path)["files"]) for path in shards] == [3, 3, 3]
+    assert [shard.path.name for shard in shards] == [f"shard_import_{number:04d}.npz" for number in range(3)]
+    assert [len(shard_sources(read_shard(path), path)["files"]) for path, _ in shards] == [3, 3, 3]
 
 
 def test_every_file_is_on_record_with_its_checksum_and_production(tmp_path):
     write_clusters(tmp_path / "nov10", "18", n=3, stem="prodmarley_nue_flat_es_000017_clusters")
-    (path,) = write_shards([tmp_path / "nov10"], tmp_path / "new")
+    ((path, _),) = write_shards([tmp_path / "nov10"], tmp_path / "new")
     sources = shard_sources(read_shard(path), path)
     assert sources["truth"] == "imported"
     assert {entry["production"] for entry in sources["files"]} == {"nov10/prodmarley_nue_flat_es_clusters"}
@@ -54,7 +54,7 @@ def test_a_broken_file_stops_the_import_or_is_left_out_with_its_group(tmp_path):
     (tmp_path / "old/V/zero_planeV.npz").write_bytes(b"")
     with pytest.raises(DataError, match=r"zero_planeV\.npz: is empty"):
         list(write_shards([tmp_path / "old"], tmp_path / "one"))
-    (path,) = write_shards([tmp_path / "old"], tmp_path / "two", quarantine=True)
+    ((path, _),) = write_shards([tmp_path / "old"], tmp_path / "two", quarantine=True)
     problems = {entry["name"]: entry["problem"] for entry in shard_sources(read_shard(path), path)["files"]}
     assert problems["good_planeX.npz"] is None
     assert "zero_planeV.npz: is empty" in problems["zero_planeX.npz"]
@@ -131,3 +131,50 @@ def test_nothing_to_import_is_an_error(tmp_path):
         list(write_shards([tmp_path / "empty"], tmp_path / "new"))
     with pytest.raises(InputMissingError, match=r"absent\.npz: no such file"):
         list(write_shards([tmp_path / "absent.npz"], tmp_path / "new"))
+
+
+def with_split(folder, value, **changes):
+    """Let the files of a folder say that all their images are of one split."""
+    for path in folder.rglob("*.npz"):
+        arrays = dict(np.load(path))
+        np.savez(path, **arrays, split=np.full(len(arrays["images"]), value, np.uint8), **changes)
+
+
+def test_splits_of_some_files_alone_are_an_error(tmp_path):
+    write_clusters(tmp_path / "old/a", "18", n=3, stem="a")
+    with_split(tmp_path / "old/a", 3)
+    write_clusters(tmp_path / "old/b", "18", n=3, stem="b", seed=2)
+    with pytest.raises(DataError, match=r"b/b: does not say which splits .*; import files of `snpoint export` apart"):
+        list(write_shards([tmp_path / "old"], tmp_path / "new"))
+    write_clusters(tmp_path / "one", "18", n=3)
+    with_split(tmp_path / "one/V", 3)
+    with pytest.raises(DataError, match=r"toy_clusters: its planes hold different arrays: .* apart"):
+        list(write_shards([tmp_path / "one"], tmp_path / "new"))
+
+
+def test_splits_that_cannot_be_are_refused(tmp_path):
+    write_clusters(tmp_path / "four", "18", n=3)
+    with_split(tmp_path / "four", 4)
+    with pytest.raises(DataError, match=r"toy_clusters: images of split 4, where 0 to 3 are expected"):
+        list(write_shards([tmp_path / "four"], tmp_path / "new"))
+    write_clusters(tmp_path / "two", "18", n=3)
+    for number, plane in enumerate("UVX"):
+        with_split(tmp_path / "two" / plane, number)
+    with pytest.raises(DataError, match="planes of the same image that are in different splits"):
+        list(write_shards([tmp_path / "two"], tmp_path / "new"))
+    write_clusters(tmp_path / "short", "18", n=3)
+    path = tmp_path / "short/X/toy_clusters_planeX.npz"
+    np.savez(path, **dict(np.load(path)), split=np.zeros(2, np.uint8))
+    with pytest.raises(DataError, match=r"planeX\.npz: 'split' is \(2,\) of uint8, expected whole numbers \(3,\)"):
+        list(write_shards([tmp_path / "short"], tmp_path / "new"))
+
+
+def test_a_plane_without_images_has_no_events_on_record(tmp_path):
+    write_clusters(tmp_path / "old", "18", n=3)
+    for plane in "UV":
+        path = tmp_path / f"old/{plane}/toy_clusters_plane{plane}.npz"
+        np.savez(path, images=np.zeros((0,)), metadata=np.zeros((0,)))
+    ((path, split),) = write_shards([tmp_path / "old"], tmp_path / "new")
+    assert split is None
+    counts = {entry["name"][-5]: entry["n_events"] for entry in shard_sources(read_shard(path), path)["files"]}
+    assert counts == {"U": 0, "V": 0, "X": 1}

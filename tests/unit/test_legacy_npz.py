@@ -115,6 +115,8 @@ def test_only_the_parts_of_arrays_may_be_named(name, value, tmp_path):
         pickle.dumps(np.dtype("f8")),
         b"",
         b"not a pickle at all",
+        b"]r\xff\xff\xff\xff.",
+        b"]p4294967295\n.",
         b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I99999999999\ntS'b'\ntR.",
         b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\ndtype\n(I0\ntS'b'\ntR.",
         b"cnumpy\ndtype\n(S'O8,f4,V100000000'\ntR.",

@@ -115,6 +115,43 @@ def test_a_partner_of_another_height_is_left_out():
     assert sorted(links.n_planes.tolist()) == [0, 2, 2]
 
 
+def test_what_sticks_out_of_the_interval_of_x_is_of_something_else():
+    """Both U clusters cross the X wires and have the same mean time; one has the energy, but it is too long."""
+    place = {"y": 100, "z": 50, "tick": 1000}
+    short = seen(**place, planes=(U,), mev=4.6)
+    long = seen(300, 50, 1000, planes=(U,), length=60)
+    assert partner_of_x(seen(**place, planes=(X,)), short, long) == set(short["channel"].tolist())
+    assert partner_of_x(seen(**place, planes=(X,)), seen(300, 50, 1000, planes=(U,)), short) != set(
+        short["channel"].tolist()
+    )
+
+
+def test_wires_that_cross_outside_of_the_volume_are_of_something_else():
+    """Where wires are not wrapped, about half of all pairs cross above or below; wrapped ones by 20 cm at most."""
+    for name, volume in (("fdhd_1x2x2", 2), ("fdvd_example", 0)):
+        detector = load_detector(name)
+        own = detector.volumes[volume]
+        low, high = own.y_range_cm
+        z = float(np.mean(own.z_range_cm))
+        parts = [
+            seen(y, z, 1000, planes=planes, mev=mev, volume=own, detector=detector)
+            for y, planes, mev in (
+                (0.5 * (low + high), (X,), 5.0), (0.5 * (low + high), (U,), 4.6), (high + 13, (U,), 5.0)
+            )
+        ]  # fmt: skip
+        assert partner_of_x(*parts, detector=detector) == set(parts[1]["channel"].tolist()), name
+
+
+def partner_of_x(*parts, detector=DETECTOR):
+    """Channels of the induction cluster that is linked to the one on X."""
+    tps = together(*parts)
+    ids, clusters = clustered(tps, detector=detector)
+    links = link(ids, tps, clusters, detector, LINKING)
+    assert sorted(clusters.plane.tolist()) == [U, U, X]
+    [partner] = np.flatnonzero((links.link_id >= 0) & (clusters.plane == U))
+    return set(tps["channel"][ids == partner].tolist())
+
+
 def test_no_link_without_the_collection_plane():
     _, links = linked(seen(100, 50, 1000, planes=(U, V)))
     assert links.link_id.tolist() == [-1, -1]

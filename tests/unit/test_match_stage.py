@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,57 @@ def test_background_in_memory_is_without_its_noise(
     assert set(pools[1].tps).isdisjoint({"direction_x", "run"})
 
 
+def test_event_does_not_lie_over_itself(real_files: list[Path], tmp_path: Path) -> None:
+    es = real_files[1]
+    with pytest.raises(DataError, match=r"is given as background, but is the same file as"):
+        matched(tmp_path, [es], [es])
+    trees = read_tpstream(es)
+    first = {
+        tree: {key: values[content["Event"] == trees["tps"]["Event"][0]] for key, values in content.items()}
+        for tree, content in trees.items()
+    }
+    write_tpstream(tmp_path / "first.root", first)
+    write_tpstream(tmp_path / "again.root", first | {"simides": trees["simides"]})
+    with pytest.raises(DataError, match=r"background: 1 events lie over themselves, such as run 8106, subrun 0, event"):
+        matched(tmp_path, [tmp_path / "first.root"], [tmp_path / "again.root"])
+    other = read_tpstream(real_files[0])
+    one = {tree: content["Event"] == other["tps"]["Event"][0] for tree, content in other.items()}
+    namesake = {tree: {key: values[one[tree]] for key, values in content.items()} for tree, content in other.items()}
+    for content in namesake.values():
+        content["Run"][:], content["Event"][:] = 8106, trees["tps"]["Event"][0]
+    write_tpstream(tmp_path / "namesake.root", namesake)
+    table = matched(tmp_path, [tmp_path / "first.root"], [tmp_path / "namesake.root"])
+    assert table["is_overlay"].any(), "another event of the same number is no copy"
+
+
+def test_overlay_says_how_many_events_it_covers(
+    real_files: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    leave = {"seed": 1, "noise": "drop", "shortage": "leave"}
+    for files, background, level, text in (
+        (real_files[1:], real_files[:1], "INFO", "background over 10 of 10 events"),
+        (real_files[:1], real_files[1:], "WARNING", "background over 10 of 50 events"),
+    ):
+        caplog.clear()
+        matched(tmp_path, files, background, overlay=leave)
+        assert [record.levelname for record in caplog.records if record.message.startswith(text)] == [level]
+    caplog.clear()
+    nothing = {tree: {key: values[:0] for key, values in rows.items()} for tree, rows in toy.event(9).items()}
+    write(tmp_path / "nothing.root", nothing)
+    matched(tmp_path, real_files[1:], [tmp_path / "nothing.root"], overlay=leave)
+    assert "background over 0 of 10 events (0 TPs; 0 events in the background files)" in caplog.text
+
+
+def test_tps_that_the_rule_of_the_predecessor_drops_are_counted(
+    real_files: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    n = len(matched(tmp_path, real_files[1:], truth="predecessor", compare=False)["channel"])
+    assert f"{n} of 12782 TPs are kept, 'predecessor' drops those of one sample" in caplog.text
+    assert f" of {n} TPs (" in caplog.text
+
+
 # --- files in odd states -----------------------------------------------------------------------------------------
 
 
@@ -256,12 +308,36 @@ def test_channel_beyond_the_last_is_of_another_detector(tmp_path: Path) -> None:
         matched(tmp_path, [write(tmp_path / "other.root", toy.event(1, [10240], [0]))])
 
 
-@pytest.mark.parametrize("layout", ["1x2x6", "ProtoDUNE"])
+@pytest.mark.parametrize("layout", ["1x2x2", "1x2x4", "ProtoDUNE", ""])
 def test_tree_of_any_layout_is_read_and_noted(tmp_path: Path, layout: str) -> None:
     write_tpstream(tmp_path / "prod_es.root", toy.event(1), layout=layout)
     matched(tmp_path, [tmp_path / "prod_es.root"])
     (file,) = sources(tmp_path)["files"]
-    assert (file["tree"], file["production"]) == (f"tpmakerTPC__TriggerAnaTree{layout}", f"prod_es:{layout}:v1")
+    assert (file["tree"], file["production"]) == (
+        f"tpmakerTPC__TriggerAnaTree{layout}",
+        f"prod_es{layout and ':'}{layout}:v1",
+    )
+
+
+def test_tree_of_an_arrangement_that_has_its_own_layout_needs_that_layout(tmp_path: Path) -> None:
+    write_tpstream(tmp_path / "a.root", toy.event(1), layout="1x2x6")
+    text = r"a\.root: its tree says 1x2x6, but match\.detector is 'fdhd_1x2x2'; set match\.detector: fdhd_1x2x6 \(and"
+    with pytest.raises(DataError, match=text):
+        matched(tmp_path, [tmp_path / "a.root"])
+    assert len(matched(tmp_path, [tmp_path / "a.root"], detector="fdhd_1x2x6")["channel"]) == 2
+
+
+@pytest.mark.parametrize(("given", "contradicted"), [("CC", False), ("ES", True), ("truth", False)])
+def test_interaction_that_contradicts_the_truth_tables_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, given: str, contradicted: bool
+) -> None:
+    path = write(tmp_path / "a.root", toy.event(1), toy.event(2))  # no neutrino is left: CC
+    table = matched(tmp_path, [path], interaction=given, tps_per_batch=2)
+    assert set(table["interaction"]) == {1 if given == "ES" else 2}
+    forced = sources(tmp_path)["files"][0].get("forced")
+    assert forced == (None if given == "truth" else {"as": given, "ES": 0, "CC": 2})
+    text = "match.interaction is 'ES', but by its truth tables 2 of 2 interactions are not"
+    assert (text in caplog.text) is contradicted
 
 
 def test_generator_without_a_name_is_no_neutrino(tmp_path: Path) -> None:
@@ -376,6 +452,10 @@ def test_file_listed_twice_is_an_error_and_writes_nothing(tmp_path: Path) -> Non
         matched(tmp_path, [path, path])
     with pytest.raises(DataError, match="list each file once"):
         matched(tmp_path, [path], [path, path])
+    copy = write(tmp_path / "copy.root", toy.event(1))
+    with pytest.raises(DataError, match=r"also in a\.root; .* exclude: of the sample"):
+        matched(tmp_path, [path, copy])
+    copy.unlink()
     assert [file.name for file in tmp_path.iterdir()] == ["a.root"]
 
 
@@ -427,7 +507,8 @@ def test_broken_files_are_left_out_and_named_in_quarantine(tmp_path: Path, caplo
     found = sources(tmp_path)["files"]
     assert [file["name"] for file in found] == ["cut.root", "a.root", "zero.root"]
     assert [file["problem"] is None for file in found] == [False, True, False]
-    assert "cut.root: not a readable TPStream file (truncated" in found[0]["problem"]
+    assert re.fullmatch(r"truncated: ends after \d\d?% of its bytes", found[0]["problem"])
+    assert found[2]["problem"] == "empty file"
     assert found[0]["size"] == 2000
     assert "left out: " in caplog.text
 
@@ -435,7 +516,7 @@ def test_broken_files_are_left_out_and_named_in_quarantine(tmp_path: Path, caplo
 def test_chunk_of_broken_files_is_an_empty_table(tmp_path: Path) -> None:
     table = matched(tmp_path, [broken(tmp_path / "cut.root")], [broken(tmp_path / "bg.root")], quarantine=True)
     assert len(table["channel"]) == 0
-    assert sources(tmp_path)["background"][0]["problem"].startswith(str(tmp_path / "bg.root"))
+    assert sources(tmp_path)["background"][0]["problem"].startswith("truncated: ")
 
 
 def test_file_that_breaks_in_its_middle_leaves_nothing_of_itself(
@@ -453,7 +534,7 @@ def test_file_that_breaks_in_its_middle_leaves_nothing_of_itself(
     monkeypatch.setattr(stage.EventFile, "read", breaking)
     table = matched(tmp_path, [good, bad], quarantine=True, tps_per_batch=1)
     assert table["event"].tolist() == [1, 1, 3, 3, 5, 5]
-    assert [file["problem"] for file in sources(tmp_path)["files"]] == [None, f"{bad}: a basket is damaged"]
+    assert [file["problem"] for file in sources(tmp_path)["files"]] == [None, "a basket is damaged"]
 
 
 def test_file_of_another_detector_is_left_out_too(tmp_path: Path) -> None:
@@ -525,6 +606,6 @@ def test_progress_is_said_file_by_file(tmp_path: Path, caplog: pytest.LogCapture
     assert [record.message.removeprefix(f"{tmp_path}/") for record in caplog.records] == [
         "a.root: 4 TPs in 2 events, a:1x2x2:v1",
         "2 of 4 TPs",
-        "a.root: 4 TPs are signal",
+        "a.root: 4 of 4 TPs (100.0%) are signal",
         "tps.parquet: 4 TPs in 2 events from 1 files",
     ]

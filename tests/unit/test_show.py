@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib.patches import FancyArrowPatch
 from toy_events import DETECTOR, cluster, cluster_settings, table
 from toy_images import toy_arrays
 from toy_matching import match_settings
@@ -15,11 +16,12 @@ from snpoint.data.atomic import write_npz
 from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, read_table, write_table
 from snpoint.errors import DataError, InputMissingError, SnpointError, UsageError
 from snpoint.physics import eventview
-from snpoint.physics.eventview import NOTHING, SIGNAL, close, groups, image_panels, whole
+from snpoint.physics.constants import UNKNOWN_APA, U, V, X
+from snpoint.physics.eventpanels import NOTHING, OVERLAY, SIGNAL, Arrow
+from snpoint.physics.eventview import close, groups, whole
+from snpoint.physics.imageview import image_panels
 from snpoint.plots import event as pictures
 from snpoint.tools.show import command
-
-U, V, X = 0, 1, 2
 
 
 def show(*arguments):
@@ -45,7 +47,7 @@ def shown(monkeypatch):
 
 
 def n_tps(panels):
-    return [len(panel.channel) for panel in panels]
+    return [len(getattr(panel, "panel", panel).channel) for panel in panels]
 
 
 def is_png(path):
@@ -79,8 +81,48 @@ def test_a_tpstream(real_data, tmp_path, shown, event, energies):
     assert n_tps(everything) == np.bincount(DETECTOR.plane(channel), minlength=3).tolist()
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("picture.xyz", r"must end with one of \.png, \.pdf"), ("picture", "must end with"), (".", "is a folder")],
+)
+def test_what_cannot_be_the_name_of_a_picture_is_refused(tmp_path, monkeypatch, output, message):
+    monkeypatch.chdir(tmp_path)
+    write_npz(tmp_path / "shard.npz", toy_arrays(5))
+    with pytest.raises(UsageError, match=message):
+        show("shard.npz", "--event", 3, "-o", output)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg", ".jpg", ".jpeg"])
+def test_every_kind_of_picture_that_is_offered_is_written(tmp_path, suffix):
+    write_npz(tmp_path / "shard.npz", toy_arrays(5))
+    assert show(tmp_path / "shard.npz", "--event", 3, "-o", tmp_path / f"a{suffix}").stat().st_size > 3000
+
+
+@pytest.mark.parametrize("orientation", ["canonical", "predecessor"])
+def test_imported_images_know_no_apa(tmp_path, shown, orientation):
+    arrays = toy_arrays(5) | {"orientation": np.array(orientation)}
+    arrays["apa"][:], arrays["face"][:] = UNKNOWN_APA, 0
+    write_npz(tmp_path / "shard.npz", arrays)
+    assert is_png(show(tmp_path / "shard.npz", "--event", 3, "-o", tmp_path / "a.png"))
+    [(_, _, view, _)] = shown
+    assert view.where == "APA unknown"
+    assert all(panel.arrow is None for panel in view.panels)
+    assert view.note.startswith("direction known, ")
+
+
+def test_the_sample_is_named(tmp_path, shown):
+    for folder in ("results/samples/es/cluster", "elsewhere"):
+        file = tmp_path / folder / "0000.parquet"
+        file.parent.mkdir(parents=True)
+        write_table(file, table(*linked_event()), CLUSTER_TABLE)
+        show(file, "--event", 1, "-o", tmp_path / "a.png")
+    assert shown[0][1].startswith("sample es, cluster/0000.parquet: 17 TPs")
+    assert shown[1][1].startswith("0000.parquet: 17 TPs")
+
+
 def test_a_tpstream_of_another_detector_is_named(real_data, tmp_path):
-    with pytest.raises(UsageError, match=r"test_es_tpstream\.root: .*; is --detector fdvd_example right for this file"):
+    message = r"test_es_tpstream\.root: channel \d+ is not one of the .*; is --detector right for this file"
+    with pytest.raises(DataError, match=message):
         show(
             real_data / "test_es_tpstream.root",
             "--event",
@@ -150,8 +192,13 @@ def test_a_shard(tmp_path, shown, orientation):
     [(title, subtitle, view, everything)] = shown
     energy = arrays["energy_true_mev"][3], arrays["neutrino_energy_mev"][3]
     assert title == "run 1, subrun 0, event 3, ES, electron {:.1f} MeV (kinetic), neutrino {:.1f} MeV".format(*energy)
-    assert subtitle.startswith(f"shard.npz: image 0 of 1, main cluster, {orientation} frame, reconstructed")
-    assert subtitle.endswith("{:.1f}, {:.1f}, {:.1f} MeV (A, B, X)".format(*arrays["energy_reco_mev"][3]))
+    planes = "A, B, X" if orientation == "canonical" else "U, V, X"
+    first, second = subtitle.splitlines()
+    assert first == "shard.npz: image 0 of 1, main cluster, 100% of its charge of the neutrino"
+    energies = "{:.1f}, {:.1f}, {:.1f} MeV".format(*arrays["energy_reco_mev"][3])
+    assert second == f"{orientation} frame, reconstructed {energies} ({planes})"
+    assert [panel.arrow is not None for panel in view.panels] == [orientation == "canonical"] * 3
+    assert view.note == ("" if orientation == "canonical" else "direction known, frame of the predecessor")
     assert n_tps(view.panels) == np.diff(arrays["offsets"][9:13]).tolist()
     assert everything is None
 
@@ -181,18 +228,19 @@ def test_images_of_one_event_are_counted(tmp_path, shown):
         show(tmp_path / "shard.npz", "--event", 8, "--image", 3, "-o", tmp_path / "a.png")
 
 
-def test_data_without_truth_have_a_picture_without_arrow(tmp_path):
+def test_data_without_truth_have_a_picture_without_arrow(tmp_path, shown):
     nan = {"direction": (np.nan,) * 3, "vertex_cm": (np.nan,) * 3, "energy_true_mev": np.nan, "interaction": 255}
     columns = table(*linked_event(is_signal=0, edep_mev=np.nan, **nan))
     write_table(tmp_path / "data.parquet", columns, CLUSTER_TABLE)
     assert all(panel.arrow is None for panel in close(columns, DETECTOR).panels)
     assert is_png(show(tmp_path / "data.parquet", "--event", 1, "-o", tmp_path / "data.png"))
+    assert shown[0][1] == "data.parquet: 17 TPs, no truth, 3 clusters"
 
 
 def test_absolute_times_start_at_the_first_tp(tmp_path):
     columns = table(*linked_event())
     columns["time_start"] += (1 << 41) // 32 * 32
-    assert whole(columns, DETECTOR)[X].tick.min() < 200
+    assert whole(columns, DETECTOR)[X].panel.tick.min() < 200
     assert close(columns, DETECTOR).panels[X].arrow is None  # no drift line without a trigger time
     write_table(tmp_path / "late.parquet", columns, CLUSTER_TABLE)
     assert is_png(show(tmp_path / "late.parquet", "--event", 1, "-o", tmp_path / "late.png"))
@@ -225,6 +273,7 @@ def test_absolute_times_start_at_the_first_tp(tmp_path):
         (["text.csv", "--event", 1], UsageError, r"ends with \.root, \.parquet, \.npz"),
         (["large.parquet", "--event", 1], UsageError, "channel 20000, but fdhd_1x2x2 only 10240; give --detector"),
         (["induction.parquet", "--event", 1], DataError, "no TP on plane X"),
+        (["events.parquet", "--event", 1, "--image", 0], UsageError, "--image chooses among the images of a shard"),
     ],
 )
 def test_errors_say_what_to_do(tmp_path, monkeypatch, arguments, error, message):
@@ -308,6 +357,137 @@ def test_a_table_of_tps_shows_the_signal():
     group, main = groups(columns)
     np.testing.assert_array_equal(group == SIGNAL, columns["is_signal"] == 1)
     assert not main.any()
+
+
+def test_tps_outside_of_clusters_are_of_the_neutrino_of_background_or_of_nothing(tmp_path, shown):
+    loose = [{"channel": 2215, "start": 1010}, {"channel": 2216, "start": 1010, "is_signal": 0, "is_overlay": 1}]
+    over = cluster(2230, 8, start=1010, is_signal=0, is_overlay=1)
+    columns = table(*linked_event(), *loose, *over)
+    group, _ = groups(columns)
+    assert group[columns["channel"] == 2215].tolist() == [SIGNAL]
+    assert group[columns["channel"] == 2216].tolist() == [OVERLAY]
+    write_table(tmp_path / "over.parquet", columns, CLUSTER_TABLE)
+    show(tmp_path / "over.parquet", "--event", 1, "-o", tmp_path / "a.png")
+    [(title, subtitle, view, everything)] = shown
+    assert subtitle == "over.parquet: 23 TPs, 13 of the neutrino, 5 laid over, 4 clusters"
+    assert view.panels[X].overlay.sum() == 5
+    assert {"TP of the neutrino outside of clusters", "TP of background laid over"} <= legend(
+        pictures.event(title, subtitle, view, everything)
+    )
+
+
+def test_a_main_cluster_of_background_is_called_so(tmp_path, shown):
+    main = cluster(2200, 1, is_main=1, is_signal=0, is_overlay=1)
+    write_table(tmp_path / "over.parquet", table(*main, *cluster(2300, 2)), CLUSTER_TABLE)
+    show(tmp_path / "over.parquet", "--event", 1, "-o", tmp_path / "a.png")
+    assert shown[0][1].endswith("4 laid over, 2 clusters, the main one of the background laid over")
+
+
+def legend(canvas):
+    return {text.get_text() for text in canvas.legends[0].get_texts()}
+
+
+def axes_of(columns):
+    """The three axes of the overview, those of the close view, and the legend."""
+    canvas = pictures.event("", "", close(columns, DETECTOR), whole(columns, DETECTOR))
+    return canvas.axes[:3], canvas.axes[3:6], legend(canvas)
+
+
+def around_the_wrap(**values):
+    """A main cluster whose V wires are the last and the first two of APA 2; greedy clusters span the wrap, too."""
+    main = [{"cluster_id": 2, "accepted": 1, "is_main": 1, "channel": 5120 + c} for c in (1598, 1599, 800, 801)]
+    return cluster(5120 + 1900, 1, is_main=1, **values) + [tp | values for tp in main]
+
+
+def test_the_circle_is_where_the_main_cluster_is():
+    columns = table(*around_the_wrap())
+    middle, _ = whole(columns, DETECTOR)[V].main
+    assert middle == pytest.approx(2 * 800 + 799.5)
+    shifted = table(*cluster(5120 + 1900, 1, is_main=1), *cluster(5120 + 1000, 2, is_main=1))
+    assert whole(shifted, DETECTOR)[V].main[0] == pytest.approx(1600 + 201.5)
+    assert whole(shifted, DETECTOR)[X].main[0] == pytest.approx(2 * 960 + 301.5)
+    assert whole(table(*cluster(1900, 1)), DETECTOR)[X].main is None
+
+
+def test_axes_of_the_overview_are_those_of_the_detector():
+    overview, _, _ = axes_of(table(*linked_event()))
+    assert [axis.get_xlim() for axis in overview] == [(0, 3200), (0, 3200), (0, 3840)]
+    assert {axis.get_ylim() for axis in overview} == {(0, DETECTOR.n_ticks)}
+    assert [axis.get_xlabel() for axis in overview] == [
+        f"channels {first} to {last} of each APA" for first, last in ((0, 799), (800, 1599), (1600, 2559))
+    ]
+
+
+def test_unwrapped_channels_are_marked():
+    _, near, _ = axes_of(table(*around_the_wrap()))
+    assert near[V].get_xlabel() in (
+        "channel, unwrapped (add 800 below 800)", "channel, unwrapped (subtract 800 from 1600 on)"
+    )  # fmt: skip
+    assert near[X].get_xlabel() == "channel of the APA"
+    _, near, _ = axes_of(table(*cluster(2082, 1, is_main=1)))
+    assert near[X].get_xlabel() == "channel of the APA (this side has 2080 to 2559)"
+
+
+def test_the_arrow_is_clipped_and_named_where_it_can_be_seen():
+    def arrows(axes):
+        return [patch for axis in axes for patch in axis.patches if isinstance(patch, FancyArrowPatch)]
+
+    tps = linked_event()
+    far = axes_of(table(*tps))
+    assert "true electron lies outside of this view" in far[2]
+    assert "true electron" not in far[2]
+    view = close(table(*tps), DETECTOR)
+    volume = DETECTOR.volume(0, 1)
+    x = (view.center_tick - DETECTOR.time_offsets_ticks[X] - DETECTOR.tick_at_anode) / DETECTOR.ticks_per_cm
+    z = (view.center_channels[X] - float(volume.channel(X, 0, 0))) / volume.wires[X].dch_dz
+    near = axes_of(table(*linked_event(vertex_cm=(x, -300.0, z))))
+    assert "true electron" in near[2]
+    for axes in (far[1], near[1]):
+        assert len(arrows(axes)) == 3
+        assert all(arrow.get_clip_on() and arrow.get_clip_box() is not None for arrow in arrows(axes))
+
+
+@pytest.mark.parametrize(
+    ("arrow", "seen"),
+    [
+        (Arrow(0, 0, 3, 3), True),
+        (Arrow(-1000, 0, 2000, 0), True),
+        (Arrow(-1000, 0, 500, 0), False),
+        (Arrow(1000, 1000, 0, 0), False),
+        (Arrow(0, -1000, 0, 1900), True),
+        (Arrow(-38, 0, 0, 2000), False),
+        (Arrow(-37, 0, 37, 2000), False),  # leaves on the way what it would have to pass through
+    ],
+)
+def test_an_arrow_is_seen_where_a_part_of_it_is_inside(arrow, seen):
+    view = close(table(*linked_event()), DETECTOR)
+    arrow = dataclasses.replace(
+        arrow, channel=arrow.channel + view.center_channels[U], tick=arrow.tick + view.center_tick
+    )
+    panel = dataclasses.replace(view.panels[U], arrow=arrow)
+    shifted = dataclasses.replace(view, panels=(panel, *view.panels[1:]), half_channels=18.0, half_ticks=70.0)
+    assert shifted.shows_arrow(U) == seen
+
+
+def test_legends_of_shards_speak_of_directions():
+    view = image_panels(toy_arrays(3), 1, DETECTOR, canonical=True)
+    assert {"true electron, direction only", "clusters of the image"} <= legend(pictures.event("", "", view))
+    assert not {"true electron", "cluster, one color per link"} & legend(pictures.event("", "", view))
+
+
+def test_darker_bars_hold_more_charge_and_lengths_are_on_the_right():
+    columns = table(*linked_event())
+    columns["adc_integral"][columns["channel"] == 2201] = 6000
+    canvas = pictures.event("", "", close(columns, DETECTOR), whole(columns, DETECTOR))
+    bars = canvas.axes[5].collections[0]
+    opacity = bars.get_facecolor()[:, 3]
+    left = np.array([path.vertices[:, 0].min() for path in bars.get_paths()])
+    assert opacity.max() == pytest.approx(1)
+    assert left[np.argmax(opacity)] == pytest.approx(2201 - 0.42)
+    [scale] = canvas.axes[5].child_axes
+    canvas.canvas.draw()
+    low, high = canvas.axes[5].get_ylim()
+    np.testing.assert_allclose(np.ptp(scale.get_ylim()), (high - low) * DETECTOR.cm_per_tick)
 
 
 def test_the_close_view_is_around_the_main_cluster_on_its_side():

@@ -49,12 +49,34 @@ def test_number_and_time_of_a_file_are_not_part_of_the_tag(run: int, number: int
     assert production_tag(name) == "prod_es_1x2x2_gen_run"
 
 
-@pytest.mark.parametrize("folder", ["nov10", "prod_nov11", "2025-11-10", "20251110", "es_Nov10_v2"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("nov10", "prod_nov11", "2025-11-10", "20251110", "es_Nov10_v2", "10nov", "2025-11", "prod_es_nov11"),
+        *("nov_2025", "2025nov", "10nov2025", "v2", "prod_v2", "v10_04_00", "prod_20251110T123456Z"),
+    ],
+)
 def test_folder_with_a_date_is_part_of_the_tag(folder: str) -> None:
     assert production_tag(f"/eos/{folder}/prod_es_000001_tpstream.root") == f"{folder}/prod_es"
 
 
-@pytest.mark.parametrize("folder", ["data", "decay10", "es", "novel", "v2025"])
+@pytest.mark.parametrize("below", ["000", "run8106/000", "a/b/c"])
+def test_folder_with_a_date_need_not_be_the_direct_parent(below: str) -> None:
+    assert production_tag(f"/eos/prod_es/nov10/{below}/{NAME}").startswith("nov10/prodmarley")
+
+
+def test_date_counts_beside_a_version_that_is_nearer() -> None:
+    tags = [production_tag(f"/eos/{folder}/v2/000/prod_es.root") for folder in ("nov10", "nov11")]
+    assert tags == ["nov10/v2/prod_es", "nov11/v2/prod_es"]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("data", "decay10", "es", "novel", "v2025", "000", "run8106", "8106", "20259999", "2025", "1x2x2", "dev2"),
+        *("pytest-of-root/pytest-123/test_files0", "tmpab12cd", "may", "nov", "v", "123456", "maybe3", "x_v2b"),
+    ],
+)
 def test_folder_without_a_date_is_not(folder: str) -> None:
     assert production_tag(f"/eos/{folder}/prod_es_000001_tpstream.root") == "prod_es"
 

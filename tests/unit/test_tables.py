@@ -127,7 +127,7 @@ def test_failing_disk_is_no_broken_table(
     if kind == "file":
         expected, text = InputMissingError, rf"a\.parquet: cannot be read \({re.escape(os.strerror(number))}\)"
     else:
-        expected, text = DataError, "delete it and run the stage again"
+        expected, text = DataError, "damaged or cut off: .*; run the stage that makes it again"
     with pytest.raises(expected, match=text):
         read_table(tmp_path / "a.parquet", TP_TABLE)
 
@@ -153,11 +153,42 @@ def test_truncated_table_is_refused(tmp_path: Path) -> None:
             read_table(path, TP_TABLE)
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"root\x00\x00\xf6\x14", "is a ROOT file; give the table of TPs that `snpoint match` makes"),
+        (b"PK\x03\x04more", "is a ZIP archive, as NPZ files are; give the table of TPs that `snpoint match` makes"),
+        (b"a,b\n1,2\n", r"not a readable parquet file \(text\); give the table of TPs"),
+        (b"\x00\x01\x02", r"not a readable parquet file \(of an unknown kind\); give"),
+        (b"", r"not a readable parquet file \(empty\); give"),
+    ],
+)
+def test_file_of_another_kind_is_told_by_its_content_and_never_to_be_deleted(
+    tmp_path: Path, content: bytes, text: str
+) -> None:
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=text) as caught:
+        read_table(tmp_path / "a.parquet", TP_TABLE)
+    assert "delete" not in str(caught.value)
+    with pytest.raises(DataError, match="`snpoint match` makes or of clusters that `snpoint cluster` makes"):
+        read_sources(tmp_path / "a.parquet")
+
+
+def test_clusters_and_tps_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    write_table(tmp_path / "tps.parquet", rows(1), TP_TABLE)
+    with open_table(tmp_path / "clusters.parquet", CLUSTER_TABLE):
+        pass
+    with pytest.raises(DataError, match=r"this is a table of clusters; give the table of TPs that `snpoint match` mak"):
+        read_table(tmp_path / "clusters.parquet", TP_TABLE)
+    with pytest.raises(DataError, match=r"this is a table of TPs; give the table of clusters that `snpoint cluster` m"):
+        read_table(tmp_path / "tps.parquet", CLUSTER_TABLE)
+
+
 def test_table_of_another_kind_or_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.parquet"
     write_table(path, rows(1), TP_TABLE)
-    with pytest.raises(DataError, match=r"missing columns .*cluster_id"):
-        read_table(path, CLUSTER_TABLE)
+    with pytest.raises(DataError, match=r"missing columns \['odd'\]"):
+        read_table(path, TP_TABLE | {"odd": TP_TABLE["channel"]})
     monkeypatch.setattr(tables, "FORMAT_VERSION", 1)
     with pytest.raises(DataError, match="format version 2, this snpoint reads 1"):
         read_table(path, TP_TABLE)
@@ -178,8 +209,15 @@ def test_event_in_two_row_groups_is_refused(tmp_path: Path) -> None:
 def test_event_in_two_files_is_named_with_both(tmp_path: Path) -> None:
     paths = [tmp_path / "a.root", tmp_path / "b.root"]
     check_distinct([np.array([1, 2], "u8"), np.array([3], "u8")], paths, "")
+    uids = [np.array([1, 2], "u8"), np.array([2, 3], "u8")]
     with pytest.raises(DataError, match=r"b\.root: 1 events are there twice, such as .*event 2, also in a\.root; stop"):
-        check_distinct([np.array([1, 2], "u8"), np.array([2, 3], "u8")], paths, "stop")
+        check_distinct(uids, paths, "stop")
+    made_of = [["x.root"], ["1.root", "2.root", "3.root", "4.root"]]
+    with pytest.raises(
+        DataError,
+        match=r"b\.root \(made of 1\.root, 2\.root, 3\.root and 1 more\): .*a\.root \(made of x\.root\); stop",
+    ):
+        check_distinct(uids, paths, "stop", made_of)
 
 
 def test_event_that_is_twice_in_one_file_shows_by_its_copies(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snpoint.data import tpstream, tpstream_events, tpstream_write
-from snpoint.data.tpstream import BACKTRACKER, KEY, SCHEMA, TpStream, read_tpstream, write_tpstream
+from snpoint.data.tpstream import BACKTRACKER, KEY, SCHEMA, TpStream, UnreadableError, read_tpstream, write_tpstream
 from snpoint.data.tpstream_events import EventFile, batches
 from snpoint.errors import DataError, InputMissingError
 
@@ -95,19 +95,37 @@ def test_missing_file_is_named(tmp_path):
         read_tpstream(tmp_path / "nowhere.root")
 
 
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
-def test_truncated_file_is_refused(es_file, tmp_path, share):
+@pytest.mark.parametrize(
+    ("share", "reason"),
+    [
+        (0.0, "empty file"),
+        (8e-6, "truncated: ends in its first bytes"),
+        (6e-5, "truncated: ends in its first bytes"),
+        (0.001, "truncated: ends after 0% of its bytes"),
+        (0.1, "truncated: ends after 9% of its bytes"),
+        (0.6, "truncated: ends after 59% of its bytes"),
+        (0.999, "truncated: ends after 99% of its bytes"),
+    ],
+)
+def test_truncated_file_is_refused_with_one_reason(es_file, tmp_path, share, reason):
     content = es_file.read_bytes()
     (tmp_path / "cut.root").write_bytes(content[: int(share * len(content))])
-    with pytest.raises(DataError, match=r"cut\.root: not a readable TPStream file .* again"):
+    with pytest.raises(UnreadableError, match=r"cut\.root: not a readable TPStream file .* again") as caught:
         read_tpstream(tmp_path / "cut.root")
+    assert caught.value.reason == reason
+
+
+def test_file_of_another_kind_is_no_root_file(tmp_path):
+    (tmp_path / "a.root").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UnreadableError, match=r"a\.root: not a readable TPStream file \(no ROOT file\)"):
+        read_tpstream(tmp_path / "a.root")
 
 
 def test_damaged_file_is_refused(es_file, tmp_path):
     content = bytearray(es_file.read_bytes())
     content[len(content) // 4 : 3 * len(content) // 4] = bytes(len(content) // 2)
     (tmp_path / "holes.root").write_bytes(bytes(content))
-    with pytest.raises(DataError, match=r"holes\.root"):
+    with pytest.raises(DataError, match=r"holes\.root: not a readable TPStream file \(damaged\)"):
         read_tpstream(tmp_path / "holes.root")
 
 
@@ -211,7 +229,7 @@ def test_texts_may_be_empty_and_of_any_letters(tmp_path):
 
 def test_zero_byte_file_is_refused(tmp_path):
     (tmp_path / "empty.root").touch()
-    with pytest.raises(DataError, match=r"empty\.root: not a readable TPStream file"):
+    with pytest.raises(DataError, match=r"empty\.root: not a readable TPStream file \(empty file\)"):
         read_tpstream(tmp_path / "empty.root")
 
 

@@ -104,5 +104,5 @@ def write_volumes(folder: Path, n: int = 2, size: tuple[int, int] = (208, 1242),
 
 def imported(folder: Path, out: Path, **how: Any) -> SimpleNamespace:
     """The first shard that is made of a folder of images."""
-    shards = list(write_shards([folder], out, **how))
+    shards = [shard.path for shard in write_shards([folder], out, **how)]
     return SimpleNamespace(**read_shard(shards[0]), paths=shards)

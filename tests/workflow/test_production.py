@@ -34,6 +34,8 @@ def test_without_the_production_there_is_a_stand_in_and_a_banner(empty_workplace
     counts = job_counts(result.stdout)
     assert counts["simulate"] == counts["match"] == counts["image"] == 30
     assert (result.stdout + result.stderr).count("'production_es' is SIMULATED (300,000 events") == 1
+    said = empty_workplace.run("snpoint", "status", "datasets/es_10k", check=False)
+    assert "production_es is simulated (stand-in)" in said.stdout + said.stderr
     settings = match_settings(empty_workplace, "production_es")
     assert settings["production"] == "stand_in:production_es"
 

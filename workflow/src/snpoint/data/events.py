@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from snpoint.errors import DataError
 
+_MOST_NAMES = 3
+
 
 def uid_parts(uid: int) -> tuple[int, int, int]:
     """Run, subrun and event of an ``event_uid``."""
@@ -22,24 +24,47 @@ def event_name(uid: int) -> str:
     return "run {}, subrun {}, event {}".format(*uid_parts(uid))
 
 
-def check_distinct(uids: Sequence[npt.NDArray[np.uint64]], paths: Sequence[Path], remedy: str) -> None:
-    """Check that no event is in two files, or twice in one; ``uids`` holds one entry per event of each file.
+def check_distinct(
+    uids: Sequence[npt.NDArray[np.uint64]],
+    paths: Sequence[Path],
+    remedy: str,
+    made_of: Sequence[Sequence[str]] | None = None,
+) -> None:
+    """Check that no event is in two files, or twice in one.
+
+    Parameters
+    ----------
+    uids
+        One entry per event of each file.
+    paths
+        The files.
+    remedy
+        What the message tells people to do.
+    made_of
+        Names of the files that each file was made of, for the message.
 
     Raises
     ------
     DataError
-        One is; the message names it, both files, and what to do (``remedy``).
+        An event is there twice; the message names it and both files.
     """
     uid = np.concatenate(list(uids))
     file = np.repeat(np.arange(len(uids)), [len(own) for own in uids])
     order = np.argsort(uid, kind="stable")
-    twice = np.flatnonzero(np.diff(uid[order].astype(np.int64)) == 0)
+    twice = np.flatnonzero(np.diff(uid[order]) == 0)
     if len(twice):
-        first, second = order[twice[0]], order[twice[0] + 1]
+        event, *_ = rows = order[twice[0] : twice[0] + 2]
+        first, second = (int(number) for number in file[rows])
+        behind = ["" if made_of is None else _made_of(made_of[number]) for number in (first, second)]
         raise DataError(
-            f"{paths[file[second]]}: {len(twice)} events are there twice, such as {event_name(uid[first])}, also in "
-            f"{paths[file[first]].name}; {remedy}"
+            f"{paths[second]}{behind[1]}: {len(twice)} events are there twice, such as {event_name(uid[event])}, "
+            f"also in {paths[first].name}{behind[0]}; {remedy}"
         )
+
+
+def _made_of(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
+    return f" (made of {shown})" if names else ""
 
 
 def check_single(table: Mapping[str, npt.NDArray[Any]], path: Path) -> None:

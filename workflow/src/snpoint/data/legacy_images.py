@@ -48,7 +48,7 @@ class Content:
 
     ``pixels`` is (N, ticks, channels). ``metadata`` is (N, columns) for images of clusters, and (N,) of dicts for
     volumes. ``plane`` (N,) is -1 where neither name nor keys of the file tell it. ``extra`` holds arrays that only our
-    own export writes, and ``match_id`` where it is apart.
+    own export writes, and ``match_id`` where it is apart. ``path`` is the file.
     """
 
     kind: Literal["clusters", "volumes"]
@@ -56,6 +56,7 @@ class Content:
     metadata: npt.NDArray[Any]
     plane: npt.NDArray[np.int64]
     extra: Arrays
+    path: Path
 
 
 def find_groups(inputs: Iterable[Path]) -> list[Group]:
@@ -136,7 +137,7 @@ def _contents(path: Path, plane: str | None) -> list[Content]:
             raise DataError(
                 f"{path}: '{key}' is {extra[key].shape} of {extra[key].dtype}, expected whole numbers ({len(pixels)},)"
             )
-    return [Content(kind, pixels, _metadata(metadata, len(pixels), path), number, extra)]
+    return [Content(kind, pixels, _metadata(metadata, len(pixels), path), number, extra, path)]
 
 
 def _three_planes(arrays: Arrays, path: Path) -> list[Content]:
@@ -148,7 +149,7 @@ def _three_planes(arrays: Arrays, path: Path) -> list[Content]:
         if match_id.shape != (len(pixels),):
             raise DataError(f"{path}: 'match_ids' has shape {match_id.shape}, expected ({len(pixels)},)")
         contents.append(
-            Content("clusters", pixels, metadata, np.full(len(pixels), plane, np.int64), {"match_id": match_id})
+            Content("clusters", pixels, metadata, np.full(len(pixels), plane, np.int64), {"match_id": match_id}, path)
         )
     return contents
 

@@ -7,8 +7,10 @@ that only keeps what it is given. A pickle that names anything else is refused.
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
 import re
 from typing import IO, Any
 
@@ -113,6 +115,15 @@ _KNOWN: dict[tuple[str, str], Any] = {
 }
 
 
+_STEPS = {step.code: step for step in pickletools.opcodes}
+_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
+_WITHOUT_ARGUMENT = "".join(code for code, step in _STEPS.items() if step.arg is None and step.name != "STOP").encode(
+    "latin1"
+)
+_PLAIN = re.compile(rb"(?:G.{8}|[" + re.escape(_WITHOUT_ARGUMENT) + rb"])*+", re.DOTALL)
+"""Steps that cannot be one of `_PUTS`: floats, and those without an argument."""
+
+
 class _Unpickler(pickle.Unpickler):
     """Knows the names of `_KNOWN` and no others."""
 
@@ -128,6 +139,31 @@ class _Unpickler(pickle.Unpickler):
                 "was executed"
             )
         return found
+
+
+def _check_memo(content: bytes) -> None:
+    """Check that no step stores an object at a place beyond the length of the pickle.
+
+    The unpickler makes room for all places before it, which for a damaged byte may be 64 GB. Numbers and steps without
+    an argument are skipped by a regular expression: images of objects are millions of them.
+
+    Raises
+    ------
+    ValueError
+        One does, or a step is cut off.
+    """
+    stream, place = io.BytesIO(content), 0
+    while True:
+        skipped = _PLAIN.match(content, place)
+        place = place if skipped is None else skipped.end()
+        step = _STEPS.get(content[place : place + 1].decode("latin1"))
+        if step is None or step.name == "STOP":
+            return  # the unpickler says what is wrong
+        stream.seek(place + 1)
+        argument: Any = None if step.arg is None else step.arg.reader(stream)
+        if step.name in _PUTS and argument > len(content):
+            raise ValueError(f"a pickle that stores its object number {argument}")
+        place = stream.tell()
 
 
 def unpickled(stream: IO[bytes], where: str) -> Values:
@@ -148,7 +184,9 @@ def unpickled(stream: IO[bytes], where: str) -> Values:
         It is broken, or holds no array.
     """
     try:
-        result = _Unpickler(stream, where).load()
+        content = stream.read()
+        _check_memo(content)
+        result = _Unpickler(io.BytesIO(content), where).load()
     except (pickle.UnpicklingError, EOFError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise ValueError(f"a broken object array: {error}") from error
     except (RecursionError, MemoryError) as error:

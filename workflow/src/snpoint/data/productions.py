@@ -59,7 +59,7 @@ def check_productions(found: Sequence[Json], declared: Sequence[str], where: obj
     elif len(found) > 1:
         raise DataError(
             f"{where}: files of {len(found)} productions are mixed: {_listed(found)}; take one of them off the "
-            "samples, or name all in dataset.productions"
+            "samples, or name all in dataset.productions; an import takes all files for one with --production TAG"
         )
 
 
@@ -115,7 +115,10 @@ def check_contents(files: Sequence[File], where: object) -> None:
         first = known.setdefault(file["sha256"], file)
         if first is not file:
             names = [f"{entry['name']} ('{entry['production']}')" for entry in (first, file)]
-            raise DataError(f"{where}: {' and '.join(names)} have the same content; take one of them off the samples")
+            raise DataError(
+                f"{where}: {' and '.join(names)} have the same content; take one of them off the samples (exclude:), "
+                "or out of the files of the import"
+            )
 
 
 def _listed(found: Sequence[Json]) -> str:

@@ -8,7 +8,9 @@ The record travels in the files themselves, from the TPs to the card of a datase
      "overlay": {"events", "with_background", "pool_events", "pool_duplicates", "noise_tps_dropped"},
      "comparison": {"simide": {"U": {"bt", "found", "both"}, "V": ..., "X": ...}, "predecessor": ...}}
 
-``problem`` is null, or why the file was left out; ``overlay`` and ``comparison`` are absent where there was none.
+``problem`` is null, or why the file was left out; ``overlay`` and ``comparison`` are absent where there was none. A
+file whose interactions were given by the settings has ``forced``, too: ``{"as": "CC", "ES": n, "CC": n}``, the number
+of events of each kind by its truth tables.
 """
 
 from __future__ import annotations
@@ -37,12 +39,19 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 """What differs between the files of a production."""
+_MONTH = (
+    r"(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?"
+    r"|dec(ember)?)"
+)
 _DATED = re.compile(
-    r"(?<![a-z])(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?"
-    r"|nov(ember)?|dec(ember)?)[-_]?\d{1,2}(?!\d)"
-    r"|(?<!\d)20\d{6}(?!\d)|(?<!\d)20\d\d-\d\d-\d\d(?!\d)",
+    rf"(?<![a-z]){_MONTH}[-_]?(20\d\d|\d{{1,2}})(?!\d)"  # nov10, nov_2025
+    rf"|(?<![a-z\d])(20\d\d|\d{{1,2}})[-_]?{_MONTH}(?![a-z])"  # 10nov, 2025-nov
+    r"|(?<!\d)20\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])(?!\d)"  # 20251110
+    r"|(?<!\d)20\d\d[-_.](0[1-9]|1[0-2])([-_.]([0-2]\d|3[01]))?(?!\d)"  # 2025-11-10, 2025-11
+    r"|(?<![a-z\d])v\d{1,3}(?![a-z\d])",  # v2, prod_v2
     re.IGNORECASE,
 )
+"""What the name of a folder has that holds one production of several: a date, a month, or a version."""
 _SEPARATORS = re.compile(r"[_\-.\s]+")
 
 
@@ -52,8 +61,8 @@ def production_tag(path: str | Path, declared: str | None = None, layout: str = 
     Parameters
     ----------
     path
-        The file. Its name without times and running numbers is the tag, and so is that of its folder if that bears a
-        date: the same name in two productions is told apart by nothing else.
+        The file. Its name without times and running numbers is the tag, and so are the names of all folders above it
+        that bear a date or a version: the same name in two productions is told apart by nothing else.
     declared
         The tag, if the configuration gives one.
     layout
@@ -65,15 +74,16 @@ def production_tag(path: str | Path, declared: str | None = None, layout: str = 
     --------
     >>> production_tag("nov10/prodmarley_flat_es_1x2x2_20251110T120000Z_000017_tpstream.root", layout="1x2x2")
     'nov10/prodmarley_flat_es_1x2x2:1x2x2'
+    >>> production_tag("/eos/prod_es_v2/nov10/000/prod_es_000017_tpstream.root")
+    'prod_es_v2/nov10/prod_es'
     """
     if declared is not None:
         return declared
     file = Path(path)
     name = _PASSING.sub("_", _ENDINGS.sub("", file.name))
     words = [word for word in _SEPARATORS.split(name) if word and not word.isdecimal()]
-    tag = "_".join(words) or UNNAMED
-    if _DATED.search(file.parent.name):
-        tag = f"{file.parent.name}/{tag}"
+    folders = [folder for folder in file.parts[:-1] if _DATED.search(folder)]
+    tag = "/".join([*folders, "_".join(words) or UNNAMED])
     return tag + (f":{layout}" if layout else "") + (f":v{version}" if version is not None else "")
 
 

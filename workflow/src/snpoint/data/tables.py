@@ -97,6 +97,9 @@ CLUSTER_TABLE: dict[str, Array] = TP_TABLE | {
 }
 
 
+_TABLES = {"TPs": TP_TABLE, "clusters": CLUSTER_TABLE}
+
+
 class TableWriter:
     """Appends whole events to a table that is being written; made by `open_table`."""
 
@@ -262,9 +265,7 @@ def _opened(path: str | Path, contract: Mapping[str, Array] | None) -> Iterator[
             raise InputMissingError(
                 f"{path}: cannot be read ({os.strerror(error.errno)}); check the file system and permissions"
             ) from error
-        raise DataError(
-            f"{path}: not a readable parquet file ({_line(error)}); delete it and run the stage again"
-        ) from error
+        raise DataError(f"{path}: {_what_it_is(Path(path), error, contract)}") from error
 
 
 def _checked(path: str | Path, table: pa.Table, wanted: list[str], contract: Mapping[str, Array]) -> Columns:
@@ -285,10 +286,43 @@ def _check_schema(
     if contract is None:
         return
     missing, unknown = sorted(set(contract) - set(found)), sorted(set(found) - set(contract))
+    own, wanted = (_name_of(columns) for columns in (found, contract))
+    if own and wanted and own != wanted:
+        raise DataError(f"{path}: this is a table of {own}; {_wanted(contract)}")
     if missing or unknown:
         raise DataError(
             f"{path}: missing columns {missing}, unknown columns {unknown}; run the stage that makes it again"
         )
+
+
+def _wanted(contract: Mapping[str, Array] | None) -> str:
+    """Which table is asked for, and what makes it."""
+    stages = {"TPs": "match", "clusters": "cluster"}
+    known = _name_of(contract or ())
+    return "give the table " + " or ".join(
+        f"of {own} that `snpoint {stages[own]}` makes" for own in ([known] if known else stages)
+    )
+
+
+def _name_of(columns: Iterable[str]) -> str | None:
+    """What a table with these columns holds; None if it is neither of the two."""
+    names = set(columns)
+    return next((own for own, table in _TABLES.items() if names == set(table)), None)
+
+
+def _what_it_is(path: Path, error: BaseException, contract: Mapping[str, Array] | None) -> str:
+    """Why a file cannot be read as parquet, by its first bytes, and what to do."""
+    with path.open("rb") as stream:
+        begin = stream.read(512)
+    if begin.startswith(b"PAR1"):
+        return f"not a readable parquet file (damaged or cut off: {_line(error)}); run the stage that makes it again"
+    kinds = {b"root": "a ROOT file", b"PK\x03\x04": "a ZIP archive, as NPZ files are", b"\x89HDF": "an HDF5 file"}
+    for magic, kind in kinds.items():
+        if begin.startswith(magic):
+            return f"is {kind}; {_wanted(contract)}"
+    is_text = not set(begin) - set(b"\t\n\r\f") - set(range(32, 256))
+    kind = ("text" if is_text else "of an unknown kind") if begin else "empty"
+    return f"not a readable parquet file ({kind}); {_wanted(contract)}"
 
 
 def _line(error: BaseException) -> str:

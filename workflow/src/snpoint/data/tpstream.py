@@ -6,6 +6,7 @@ truth trees, no ``bt_*`` branches) and strict everywhere else. Only what is aske
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 import zlib
@@ -33,6 +34,8 @@ from snpoint.data.tpstream_schema import (
 from snpoint.data.tpstream_write import write_tpstream
 from snpoint.errors import DataError, InputMissingError
 
+log = logging.getLogger(__name__)
+
 __all__ = [
     "BACKTRACKER",
     "DIRECTORY",
@@ -41,6 +44,7 @@ __all__ = [
     "TpStream",
     "Tree",
     "Trees",
+    "UnreadableError",
     "read_tpstream",
     "write_tpstream",
 ]
@@ -66,6 +70,19 @@ _MOST_BYTES_PER_BYTE = 100
 """Bytes of an array in memory per byte of the file. Real files have 8 for all their branches together, so that an
 array beyond this is no lack of memory: a broken file says that it is so large."""
 _SMALL_FILE = 1 << 20
+_HEADER = 20
+"""Bytes at the begin of a ROOT file that hold its mark, version and length."""
+
+
+class UnreadableError(DataError):
+    """A file that is broken as a whole; ``reason`` says in a few words how."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: not a readable TPStream file ({reason}); copy or produce it again, or take it off the sample "
+            "(its exclude: list)"
+        )
+        self.reason = reason
 
 
 class TpStream:
@@ -87,12 +104,10 @@ class TpStream:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._handles: dict[str, Any] = {}
-        size = _size(self.path)
+        _check_whole(self.path)
         with _reading(self.path):
             self._file = uproot.open(self.path, array_cache=None, object_cache=None)
             try:
-                if self._file.file.fEND > size:
-                    raise _unreadable(self.path, f"truncated: {size} of {self._file.file.fEND} bytes")
                 self._names = {"tps": self._tp_tree()} | self._truth_trees()
             except BaseException:
                 self._file.close()
@@ -245,19 +260,43 @@ def _reading(source: Path) -> Iterator[None]:
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise _unavailable(source, error) from error
-        reason = str(error).strip().split("\n", 1)[0][:120] or type(error).__name__
-        raise _unreadable(source, f"{type(error).__name__}: {reason}") from error
+        log.debug("%s: %s: %s", source, type(error).__name__, error)
+        raise UnreadableError(source, "damaged") from error
     except MemoryError as error:
         wanted = _bytes_wanted(error)
         if wanted <= _MOST_BYTES_PER_BYTE * max(_size(source), _SMALL_FILE):
             raise
-        raise _unreadable(source, f"claims to hold an array of {wanted} bytes") from error
+        raise UnreadableError(source, f"damaged: claims to hold an array of {wanted} bytes") from error
 
 
 def _bytes_wanted(error: MemoryError) -> int:
     """Size of the array that numpy could not make; 0 if it was something else."""
     shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
     return 0 if shape is None or dtype is None else math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def _check_whole(source: Path) -> None:
+    """Check that a file begins as ROOT files do, and is as long as it says there."""
+    size, begin = _size(source), _begin(source)
+    if not size:
+        raise UnreadableError(source, "empty file")
+    if begin[:4] != b"root"[: len(begin)]:
+        raise UnreadableError(source, "no ROOT file")
+    if len(begin) < _HEADER:
+        raise UnreadableError(source, "truncated: ends in its first bytes")
+    (version,) = struct.unpack(">i", begin[4:8])
+    # Files above 2 GB count in 64 bits, and say so by their version.
+    (end,) = struct.unpack(">q", begin[12:20]) if version >= 1_000_000 else struct.unpack(">i", begin[12:16])
+    if end > size:
+        raise UnreadableError(source, f"truncated: ends after {math.floor(100 * size / end)}% of its bytes")
+
+
+def _begin(source: Path) -> bytes:
+    try:
+        with source.open("rb") as stream:
+            return stream.read(_HEADER)
+    except OSError as error:
+        raise _unavailable(source, error) from error
 
 
 def _size(source: Path) -> int:
@@ -271,9 +310,3 @@ def _size(source: Path) -> int:
 
 def _unavailable(source: Path, error: OSError) -> InputMissingError:
     return InputMissingError(f"{source}: cannot be opened ({error.strerror}); check the path and permissions")
-
-
-def _unreadable(source: Path, reason: str) -> DataError:
-    return DataError(
-        f"{source}: not a readable TPStream file ({reason}); copy or produce it again, or take it off the sample"
-    )

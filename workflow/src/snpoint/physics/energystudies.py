@@ -28,7 +28,7 @@ REGISTRY: Json = {
     "mismatch": {"share": 0.338, "mean_mev": 5.91},
     "per_tp": {"mev_per_tp": 0.7, "correlation": [0.8478, 0.6922], "share": [0.319, 0.781]},
 }
-"""What the predecessor's registry of trainings reports."""
+"""What the predecessor's registry of trainings (November 2025) reports."""
 TOLERANCE_MEV = 5.0
 """Difference that counts as a mismatch."""
 ENERGIES = {
@@ -177,17 +177,18 @@ def _per_tp(momentum: Floats, energy: Floats, n_tps: npt.NDArray[np.int64]) -> J
     }
 
 
-def sentences(mismatch: Json, per_tp: Json) -> list[str]:
-    """What the two studies found, in words; each number is one of theirs."""
+def mismatch_sentences(mismatch: Json) -> list[str]:
+    """What the first study found, in words; each number is one of its."""
     found, said = mismatch["found"], mismatch["registry"]
     if found["predecessor"]["all"] is None:
         return ["No event has a known electron and a signal TP with a known deposit: the studies need both."]
     table = {name: found[name]["all"] for name in ENERGIES}
     seen, scaled, true = (table[name] for name in ENERGIES)
-    lines = [
+    return [
         f"Momentum against energy: with the predecessor's constants {_percent(seen['share'])} of {seen['n']} samples "
         f"(one per event and plane) differ by more than {mismatch['tolerance_mev']:g} MeV, {seen['mean_mev']:.2f} MeV "
-        f"on average (the registry reports {_percent(said['share'])} and {said['mean_mev']} MeV).",
+        f"on average (the predecessor's registry of November 2025 reports {_percent(said['share'])} and "
+        f"{said['mean_mev']} MeV).",
         "The energy in that comparison is no truth, although it was stored as one: it is the ADC sum of the dominant "
         f"particle's TPs over a constant. Calibrated factors give {_percent(scaled['share'])} and "
         f"{scaled['mean_mev']:.2f} MeV.",
@@ -209,10 +210,12 @@ def sentences(mismatch: Json, per_tp: Json) -> list[str]:
         + ".",
         "Directions are not concerned: they are the momentum's own, whatever energy is seen.",
     ]
-    return lines + _per_tp_sentences(per_tp)
 
 
-def _per_tp_sentences(study: Json) -> list[str]:
+def per_tp_sentences(study: Json) -> list[str]:
+    """What the second study found, in words; nothing where no particle is known."""
+    if not study["found"]:
+        return []
     said, lines = study["registry"], []
     added = said["mev_per_tp"]
     for name, where in (("all", "all planes"), ("X", "plane X")):
@@ -225,17 +228,21 @@ def _per_tp_sentences(study: Json) -> list[str]:
             f"mismatches from {_percent(before['share'])} to {_percent(after['share'])} and "
             f"{_changes(before['correlation'], after['correlation'])} the correlation from "
             f"{_number(before['correlation'])} to {_number(after['correlation'])}: {found['mean_n_tps']:.1f} TPs per "
-            f"particle add {added * found['mean_n_tps']:.1f} MeV where {before['mean_missing_mev']:.1f} MeV are "
-            "missing, and what is missing has a correlation of "
-            f"{_number(found['missing_against_n_tps'])} with their number. The fewest mismatches are found with "
-            f"{found['best_mev_per_tp']:.2f} MeV per TP."
+            f"particle add {added * found['mean_n_tps']:.1f} MeV where {_lacking(before['mean_missing_mev'])}, and "
+            f"what is missing has a correlation of {_number(found['missing_against_n_tps'])} with their number. The "
+            f"fewest mismatches are found with {found['best_mev_per_tp']:.2f} MeV per TP."
         )
     lines.append(
-        f"The registry reports mismatches of {_percent(said['share'][0])} before and {_percent(said['share'][1])} "
-        f"after, and correlations of {said['correlation'][0]} and {said['correlation'][1]}. A TP holds as much energy "
-        "as its charge says; a constant for each adds energy where there are many TPs, whether or not any is missing."
+        f"The predecessor's registry (November 2025) reports mismatches of {_percent(said['share'][0])} before and "
+        f"{_percent(said['share'][1])} after, and correlations of {said['correlation'][0]} and "
+        f"{said['correlation'][1]}. A TP holds as much energy as its charge says; a constant for each adds energy "
+        "where there are many TPs, whether or not any is missing."
     )
     return lines
+
+
+def _lacking(missing_mev: float) -> str:
+    return f"{missing_mev:.1f} MeV are missing" if missing_mev >= 0 else f"{-missing_mev:.1f} MeV are too many already"
 
 
 def _changes(before: float | None, after: float | None) -> str:

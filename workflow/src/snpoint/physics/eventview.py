@@ -3,91 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.constants import X
+from snpoint.physics.eventpanels import NOTHING, OVERLAY, SIGNAL, Arrow, Close, Overview, Panel
 from snpoint.physics.geometry import PLANES, Detector, Volume
 from snpoint.physics.orientation import wrapped
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 NEEDED = (
     *("run", "subrun", "event", "event_uid", "apa", "plane", "face", "channel", "time_start"),
-    *("samples_over_threshold", "adc_integral", "is_signal", "interaction", "energy_true_mev", "neutrino_energy_mev"),
+    *("samples_over_threshold", "adc_integral", "is_signal", "is_overlay", "interaction"),
+    *("energy_true_mev", "neutrino_energy_mev"),
     *(name.format(axis) for name in ("direction_{}", "vertex_{}_cm") for axis in "xyz"),
 )
 """Columns of a table of TPs that a picture takes."""
 CLUSTERS_NEEDED = (*NEEDED, "cluster_id", "link_id", "is_main")
 """Those of a table of clusters."""
-NOTHING, SIGNAL = -1, 0
-"""Groups of TPs that are no cluster; clusters count from 1."""
 _CM_PER_MEV = 0.45
 """Path of an electron in argon per MeV; it sets the length of the truth arrow."""
 _MARGIN = 1.25
-_LEAST_HALF = (70.0, 18.0)
+LEAST_HALF = (70.0, 18.0)
 _MOST_HALF = (600.0, 150.0)
 """Half sizes of the close view [ticks, channels]."""
 _NEAR = (150.0, 40.0)
 """What lies further from the center than this is shown only if it is of the main cluster [ticks, channels]."""
 
 
-@dataclass(frozen=True)
-class Arrow:
-    """The electron's path on one plane: where it begins and how far it goes [channels, ticks]."""
-
-    channel: float
-    tick: float
-    channels: float
-    ticks: float
-
-
-@dataclass(frozen=True)
-class Panel:
-    """TPs of one plane: channel, first tick, length, and the group they belong to; ``main`` marks the main cluster.
-
-    ``seams`` are the channels at which another APA begins.
-    """
-
-    name: str
-    channel: Floats
-    tick: Floats
-    length: Floats
-    group: Ints
-    main: npt.NDArray[np.bool_]
-    arrow: Arrow | None = None
-    seams: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Close:
-    """The surroundings of the main cluster, or of what comes nearest to one; centers and half sizes."""
-
-    panels: tuple[Panel, Panel, Panel]
-    center_tick: float
-    center_channels: tuple[float, float, float]
-    half_ticks: float
-    half_channels: float
-    where: str
-
-
-def groups(table: Columns) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def groups(table: Columns) -> tuple[Ints, Bools]:
     """Group of each TP, and whether it is of the main cluster.
 
-    Clusters are numbered from 1 as links, so that the parts of a link share a number; what is not linked follows. A
-    table without clusters has the groups signal and nothing.
+    Clusters are numbered from 1 as links, so that the parts of a link share a number; what is not linked follows. TPs
+    of no cluster have the groups signal, overlay and nothing.
     """
     n = len(table["channel"])
+    group = np.where(table["is_overlay"] == 1, OVERLAY, NOTHING).astype(np.int64)
+    group[table["is_signal"] == 1] = SIGNAL
     if "cluster_id" not in table:
-        return np.where(table["is_signal"] == 1, SIGNAL, NOTHING).astype(np.int64), np.zeros(n, bool)
+        return group, np.zeros(n, bool)
     inside = table["cluster_id"] >= 0
     key = np.where(table["link_id"] >= 0, -2 - table["link_id"].astype(np.int64), table["cluster_id"])
-    group = np.full(n, NOTHING, np.int64)
     # The heaviest first: they get the colors that are easiest to tell apart.
     names, inverse = np.unique(key[inside], return_inverse=True)
     weight = np.bincount(inverse.reshape(-1), table["adc_integral"][inside], minlength=len(names))
@@ -97,23 +59,49 @@ def groups(table: Columns) -> tuple[Ints, npt.NDArray[np.bool_]]:
     return group, np.asarray(table["is_main"] == 1)
 
 
-def whole(table: Columns, detector: Detector) -> tuple[Panel, Panel, Panel]:
+def heights(table: Columns, rows: Any) -> Floats:
+    """Mean height of some TPs [ADC]."""
+    return np.asarray(table["adc_integral"][rows] / np.maximum(table["samples_over_threshold"][rows], 1.0))
+
+
+def whole(table: Columns, detector: Detector) -> tuple[Overview, Overview, Overview]:
     """All TPs of the event: the APAs side by side."""
     group, main = groups(table)
-    plane = detector.plane(table["channel"])
-    tick = ticks_of(table, detector)
-    local = np.arange(detector.channels_per_apa)
-    panels = []
+    tick, plane = ticks_of(table, detector), detector.plane(table["channel"])
+    planes = detector.plane(np.arange(detector.channels_per_apa))
+    end = float(tick.max(initial=0.0))
+    if not _absolute(table, detector):
+        end = max(end, float(detector.n_ticks))
+    found = []
     for number, name in enumerate(PLANES):
         own = plane == number
-        channels = local[detector.plane(local) == number]
-        at = detector.apa(table["channel"][own]) * len(channels) + np.searchsorted(
-            channels, detector.local(table["channel"][own])
-        )
-        seams = tuple(float(k * len(channels)) for k in range(1, detector.n_apas))
+        first, n = int(np.argmax(planes == number)), int((planes == number).sum())
+        at = detector.apa(table["channel"][own]) * n + detector.local(table["channel"][own]) - first
         length = table["samples_over_threshold"][own].astype(np.float64)
-        panels.append(Panel(name, at.astype(np.float64), tick[own], length, group[own], main[own], None, seams))
-    return panels[0], panels[1], panels[2]
+        height, overlay = heights(table, own), table["is_overlay"][own] == 1
+        panel = Panel(
+            name, at.astype(np.float64), tick[own], length, group[own], main[own], overlay, height, None,
+            (first, first + n), _wraps(detector, number),
+        )  # fmt: skip
+        middle = _middle(panel, np.maximum(table["adc_integral"][own], 1), n)
+        found.append(Overview(panel, n, detector.n_apas, (0.0, end), middle))
+    return found[0], found[1], found[2]
+
+
+def _wraps(detector: Detector, plane: int) -> bool:
+    return detector.volumes[0].wires[plane].modulus is not None
+
+
+def _middle(panel: Panel, weight: npt.NDArray[Any], per_apa: int) -> tuple[float, float] | None:
+    """Middle of the main cluster, in the APA of its heaviest TP, around the wrap where the wires are wrapped."""
+    if not panel.main.any():
+        return None
+    channel, weight = panel.channel[panel.main].astype(np.int64), weight[panel.main].astype(np.float64)
+    apa, origin = divmod(int(channel[np.argmax(weight)]), per_apa)
+    modulus = np.full(len(channel), per_apa if panel.wraps else 0, np.int64)
+    center = origin + float(np.average(wrapped(channel - apa * per_apa - origin, modulus), weights=weight))
+    tick = panel.tick[panel.main] + panel.length[panel.main] / 2
+    return apa * per_apa + (center % per_apa if panel.wraps else center), float(np.average(tick, weights=weight))
 
 
 def ticks_of(table: Columns, detector: Detector) -> Floats:
@@ -152,22 +140,25 @@ def close(table: Columns, detector: Detector) -> Close:
         arrow = _arrow(table, volume, plane, center, detector)
         important = main[own]
         if not main.any():
-            important = (group[own] == SIGNAL) & (np.abs(channel - center) < _NEAR[1])
+            important = (table["is_signal"][own] == 1) & (np.abs(channel - center) < _NEAR[1])
             important &= np.abs(tick[own] - center_tick) < _NEAR[0]
         extents.append(_extent(channel, tick[own], length[own], important, arrow, center, center_tick))
-        panels.append(Panel(name, channel, tick[own], length[own], group[own], main[own], arrow))
+        wires = volume.wires[plane]
+        limits = (float(wires.first_channel), float(wires.first_channel + wires.n_channels))
+        overlay, height = table["is_overlay"][own] == 1, heights(table, own)
+        shown = (name, channel, tick[own], length[own], group[own], main[own], overlay, height, arrow)
+        panels.append(Panel(*shown, limits, wires.modulus is not None))
         centers.append(float(center))
     half = [
-        float(np.clip(_MARGIN * max(extent[axis] for extent in extents), _LEAST_HALF[axis], _MOST_HALF[axis]))
+        float(np.clip(_MARGIN * max(extent[axis] for extent in extents), LEAST_HALF[axis], _MOST_HALF[axis]))
         for axis in (0, 1)
     ]
     where = f"APA {apa}, face {face:+d}"
-    return Close(
-        (panels[0], panels[1], panels[2]), center_tick, (centers[0], centers[1], centers[2]), half[0], half[1], where
-    )
+    view, middle = (panels[0], panels[1], panels[2]), (centers[0], centers[1], centers[2])
+    return Close(view, center_tick, middle, half[0], half[1], where, detector.cm_per_tick)
 
 
-def _anchor(table: Columns, main: npt.NDArray[np.bool_], tick: Floats, weight: Floats) -> Ints:
+def _anchor(table: Columns, main: Bools, tick: Floats, weight: Floats) -> Ints:
     """TPs on X around which the close view is: of one APA and one face."""
     on_x = table["plane"] == X
     if not on_x.any():
@@ -183,12 +174,12 @@ def _anchor(table: Columns, main: npt.NDArray[np.bool_], tick: Floats, weight: F
 
 
 def _center(
-    table: Columns, own: Ints, main: npt.NDArray[np.bool_], tick: Floats, weight: Floats, center_tick: float,
+    table: Columns, own: Ints, main: Bools, tick: Floats, weight: Floats, center_tick: float,
     detector: Detector,
 ) -> int:  # fmt: skip
     """Local channel in the middle of the close view: the heaviest TP of the main cluster, the signal, or nearby."""
     local = detector.local(table["channel"][own])
-    near = np.abs(tick[own] - center_tick) < _LEAST_HALF[0]
+    near = np.abs(tick[own] - center_tick) < LEAST_HALF[0]
     for chosen in (main[own], near & (table["is_signal"][own] == 1), near):
         if chosen.any():
             return int(local[chosen][np.argmax(weight[own][chosen])])
@@ -201,8 +192,7 @@ def _arrow(table: Columns, volume: Volume, plane: int, center: int, detector: De
     direction = np.array([table[f"direction_{axis}"][0] for axis in "xyz"], np.float64)
     if not np.isfinite([*vertex, *direction]).all() or _absolute(table, detector):
         return None
-    energy = float(table["energy_true_mev"][0])
-    length = max(2.0, _CM_PER_MEV * energy if np.isfinite(energy) else 0.0)
+    length = electron_length(float(table["energy_true_mev"][0]))
     wires = volume.wires[plane]
     channel = float(volume.channel(plane, vertex[1], vertex[2]))
     if wires.modulus:
@@ -214,8 +204,13 @@ def _arrow(table: Columns, volume: Volume, plane: int, center: int, detector: De
     )
 
 
+def electron_length(energy_mev: float) -> float:
+    """How long the arrow of an electron is [cm]; at least so long that it can be seen."""
+    return max(2.0, _CM_PER_MEV * energy_mev if np.isfinite(energy_mev) else 0.0)
+
+
 def _extent(
-    channel: Floats, tick: Floats, length: Floats, important: npt.NDArray[np.bool_], arrow: Arrow | None,
+    channel: Floats, tick: Floats, length: Floats, important: Bools, arrow: Arrow | None,
     center: int, center_tick: float,
 ) -> tuple[float, float]:  # fmt: skip
     """How far the important TPs and the arrow reach from the center [ticks, channels]."""
@@ -233,30 +228,3 @@ def _extent(
             channels += [abs(c) for c, _ in ends]
             ticks += [abs(t) for _, t in ends]
     return max(ticks), max(channels)
-
-
-def image_panels(shard: Columns, row: int, detector: Detector, canonical: bool) -> Close:
-    """The TPs of an image of a shard; in the canonical frame also the electron's direction, through the center."""
-    panels, reach = [], []
-    direction = shard["direction"][row].astype(np.float64)
-    energy = float(shard["energy_true_mev"][row])
-    length = max(2.0, _CM_PER_MEV * energy if np.isfinite(energy) else 0.0)
-    recipe = detector.canonical(int(shard["apa"][row]), int(shard["face"][row])) if canonical else None
-    volume = detector.volume(int(shard["apa"][row]), int(shard["face"][row])) if canonical else None
-    for slot, name in enumerate("ABX" if canonical else PLANES):
-        begin, end = shard["offsets"][3 * row + slot : 3 * row + slot + 2]
-        own = slice(int(begin), int(end))
-        channel, tick = shard["channel"][own].astype(np.float64), shard["tick"][own].astype(np.float64)
-        size, main = shard["samples_over_threshold"][own].astype(np.float64), shard["in_main"][own] == 1
-        arrow = None
-        if recipe is not None and volume is not None and np.isfinite(direction).all():
-            plane, flip = recipe.planes[slot]
-            wires = volume.wires[plane]
-            along = (wires.dch_dy * direction[1] + wires.dch_dz * direction[2]) * (-1 if flip else 1) * length
-            ticks = direction[0] * detector.ticks_per_cm * length
-            arrow = Arrow(-along / 2, -ticks / 2, along, ticks)
-        panels.append(Panel(str(name), channel, tick, size, np.where(main, 1, NOTHING), main, arrow))
-        reach.append((np.abs(tick).max(initial=0), np.abs(channel).max(initial=0)))
-    half = [float(max(_LEAST_HALF[axis], 1.05 * max(pair[axis] for pair in reach))) for axis in (0, 1)]
-    where = f"APA {int(shard['apa'][row])}, face {int(shard['face'][row]):+d}"
-    return Close((panels[0], panels[1], panels[2]), 0.0, (0.0, 0.0, 0.0), half[0], half[1], where)

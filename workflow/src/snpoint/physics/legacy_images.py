@@ -25,7 +25,7 @@ class Dense:
     """Images of one group of files, planes in any order.
 
     ``pixels`` is (N, ticks, channels) raw ADC; ``rows`` holds the columns that `legacy_layouts.named_clusters` gives,
-    and may hold ``event_uid`` (u8).
+    and may hold ``event_uid`` (u8) and ``split`` (u1).
     """
 
     pixels: npt.NDArray[np.float32]
@@ -83,7 +83,7 @@ def pair(rows: Mapping[str, npt.NDArray[Any]]) -> tuple[Ints, int]:
 
 
 def shard_arrays(dense: Dense, group: int) -> Columns:
-    """Arrays of a shard, without what is the same for all its images.
+    """Arrays of a shard, without what is the same for all its images; and ``split`` where the rows have it.
 
     Each pixel becomes a TP of one tick, rounded to whole ADC, so that any waveform draws it as it was. Images without
     a pixel are left out.
@@ -98,7 +98,8 @@ def shard_arrays(dense: Dense, group: int) -> Columns:
     Raises
     ------
     ValueError
-        The pixels are no raw ADC, an event number does not fit into 32 bits, or a plane is none of 0, 1, 2.
+        The pixels are no raw ADC, an event number does not fit into 32 bits, a plane is none of 0, 1, 2, or planes of
+        one image are in different splits.
     """
     check_pixels(dense.pixels)
     if not np.isin(dense.rows["plane"], (U, V, X)).all():
@@ -163,7 +164,12 @@ def _of_images(dense: Dense, image: Ints, n_images: int, group: int) -> Columns:
     energy[image[used], rows["plane"][used]] = np.where(np.isnan(known), from_pixels, known)[used]
     uid = rows["event_uid"][best] if "event_uid" in rows else _uids(rows["event"][best], group)
     nothing = np.zeros(n_images, np.uint64)
-    return {
+    own: Columns = {}
+    if "split" in rows:
+        own["split"] = rows["split"][best].astype(np.uint8)
+        if (own["split"][image[used]] != rows["split"][used]).any():
+            raise ValueError("planes of the same image that are in different splits")
+    return own | {
         "event_uid": uid,
         "run": (uid >> np.uint64(44)).astype(np.uint32),
         "subrun": (uid >> np.uint64(_EVENT_BITS) & np.uint64(0xFFF)).astype(np.uint32),

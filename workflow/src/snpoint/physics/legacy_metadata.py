@@ -48,11 +48,11 @@ class Described(Protocol):
 def metadata(images: Described, plane: int) -> npt.NDArray[np.float32]:
     """Rows of metadata for one plane of images, shape (N, 18).
 
-    Every column holds what its name says: 1 whether the neutrino made the image (see `interaction`); 3 only for ES; 7-9 the momentum of the primary electron; 10 the reconstructed
-    energy of the cluster on this plane; 11 the **true kinetic** energy of that electron [MeV], where the predecessor
-    wrote an energy from ADC; 13 the number of the image, by which planes go together. Positions and momenta of
-    background, and those that are not known, are 0 and energies -1, as the predecessor has them. Column 0 is the event
-    number as far as float32 holds it, see `n_rounded`.
+    Every column holds what its name says: 1 whether most of the image is the neutrino's; 3 only for ES; 7-9 the
+    momentum of the primary electron; 10 the reconstructed energy of the cluster on this plane; 11 the **true kinetic**
+    energy of that electron [MeV], where the predecessor wrote an energy from ADC; 13 the number of the image, by which
+    planes go together. Positions and momenta of background, and those that are not known, are 0 and energies -1, as the
+    predecessor has them. Column 0 is the event number as far as float32 holds it, see `n_rounded`.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def metadata(images: Described, plane: int) -> npt.NDArray[np.float32]:
 def interaction(images: Described) -> npt.NDArray[np.uint8]:
     """Interaction that each image shows, (N,): background where the neutrino made less than half of its charge."""
     mostly_background = images.signal_fraction < LEAST_SIGNAL  # False where it is not known
-    return np.where(mostly_background, BACKGROUND, images.interaction).astype(np.uint8)
+    return np.asarray(np.where(mostly_background, BACKGROUND, images.interaction), np.uint8)
 
 
 def n_rounded(event: Values) -> int:
@@ -99,8 +99,9 @@ def n_rounded(event: Values) -> int:
 
 
 def _is_signal(images: Described, kind: npt.NDArray[np.uint8]) -> Values:
-    """By the share of charge where it is known, else by the kind of the event."""
-    return np.where(np.isfinite(images.signal_fraction), images.signal_fraction >= LEAST_SIGNAL, np.isin(kind, (ES, CC)))
+    """By the share of charge where it is known, else by the interaction."""
+    by_charge = np.isfinite(images.signal_fraction) & (kind != BACKGROUND)
+    return np.asarray(by_charge | np.isin(kind, (ES, CC)))
 
 
 def _known(values: Values) -> Values:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.constants import CC, ES
 from snpoint.physics.geometry import PLANES, Detector
 from snpoint.physics.matching_backtracker import backtracker
 from snpoint.physics.matching_events import event_truth, no_event_truth
@@ -22,7 +23,7 @@ from snpoint.physics.matching_rows import Columns, Rows, Tree, UnmatchableError
 from snpoint.physics.matching_simide import simide
 from snpoint.settings import MatchSettings
 
-__all__ = ["UnmatchableError", "compare", "match"]
+__all__ = ["UnmatchableError", "compare", "count_interactions", "match"]
 
 _MIN_SAMPLES = 2
 """TPs of one sample are noise but for a few in a thousand; comparisons of methods leave them out."""
@@ -101,6 +102,13 @@ def compare(
         truth = _tp_truth(method, trees, rows, table, detector, settings)
         counts[method] = _agreement(known, (truth["is_signal"] == 1) & counted, table["plane"])
     return counts
+
+
+def count_interactions(mctruths: Tree, events: npt.NDArray[np.uint64]) -> dict[str, int]:
+    """How many of these events (``event_uid``, ascending) are ES and CC by the truth tables."""
+    none: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    found = event_truth(mctruths, Rows(events, none, none, none), "truth")["interaction"]
+    return {name: int((found == code).sum()) for name, code in (("ES", ES), ("CC", CC))}
 
 
 def _agreement(

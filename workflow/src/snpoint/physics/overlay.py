@@ -178,7 +178,7 @@ def lay_over(signal: Columns, pool: Pool, signal_uid: Uids, background_uid: Uids
     Raises
     ------
     OverlayError
-        The clocks of both are far apart.
+        The clocks of both are far apart, or an event was drawn for itself.
     """
     _check_clocks(signal, pool.tps)
     events, first = np.unique(signal["event_uid"], return_index=True)
@@ -192,6 +192,7 @@ def lay_over(signal: Columns, pool: Pool, signal_uid: Uids, background_uid: Uids
     own = place_of(events, table["event_uid"])
     table |= {"background_uid": partner[own], "background_fingerprint": fingerprint[own]}
     by_time = sorted_order(own, table["time_start"], table["channel"])
+    _check_others(table, by_time, own, partner == events)
     n_noise = int(pool.n_noise[drawn[drawn >= 0]].sum())
     return {key: values[by_time] for key, values in table.items()}, n_noise
 
@@ -228,6 +229,32 @@ def _event_of(background: Columns, partner: Uids) -> npt.NDArray[np.int64]:
     place = place_of(partner[order], background["event_uid"])
     found: npt.NDArray[Any] = np.where(place >= 0, order[place] if len(order) else -1, -1)
     return np.where(background["event_uid"] == 0, -1, found).astype(np.int64)
+
+
+def _check_others(
+    table: Columns, by_time: npt.NDArray[np.int64], own: npt.NDArray[np.int64], same: npt.NDArray[np.bool_]
+) -> None:
+    """Check that no event lies over itself.
+
+    Productions may count their events alike, so equal numbers (``same``) alone do not tell: half of the TPs laid over
+    start where one of the event's own does.
+    """
+    if not same.any():
+        return
+    rows = by_time[same[own[by_time]]]
+    twin = np.zeros(len(rows), bool)
+    twin[1:] = table["is_overlay"][rows[1:]] != table["is_overlay"][rows[:-1]]
+    for values in (own, table["channel"], table["time_start"]):
+        twin[1:] &= values[rows[1:]] == values[rows[:-1]]
+    n_twins = np.bincount(own[rows[twin]], minlength=len(same))
+    n_over = np.bincount(own[rows], table["is_overlay"][rows], minlength=len(same))
+    themselves = np.flatnonzero((n_over > 0) & (2 * n_twins >= n_over))
+    if len(themselves):
+        run, subrun, event = (table[key][rows[own[rows] == themselves[0]]][0] for key in ("run", "subrun", "event"))
+        raise OverlayError(
+            f"{len(themselves)} events lie over themselves, such as run {run}, subrun {subrun}, event {event}; give "
+            "background files that do not hold the events of the sample"
+        )
 
 
 def _check_clocks(signal: Columns, background: Columns) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from snpoint.physics.problems_files import dates_of_productions, forced_interactions
 from snpoint.physics.summary import volume_name
 
 Json = dict[str, Any]
@@ -196,6 +197,8 @@ def _inputs(card: Card) -> Iterator[Problem]:
     if card["stand_ins"]:
         shown = ", ".join(f"'{tag}'" for tag in card["stand_ins"])
         yield "warning", "stand-in", f"Simulated in place of a production that is not there: {shown}."
+    yield from forced_interactions(card)
+    yield from dates_of_productions(card)
     yield from _shapes(card)
     if not card["files"]:
         yield "warning", "files", "The shards do not say which files they were made of."
@@ -240,6 +243,15 @@ def _energies(card: Card) -> Iterator[Problem]:
 
 
 def _overlays(card: Card) -> Iterator[Problem]:
+    with_images = [row for row in card["shards"] if row["images"]]
+    bare = [row for row in with_images if not row["with_background"]]
+    if bare and len(bare) < len(with_images):
+        yield (
+            "warning",
+            "background",
+            f"No image of {len(bare):,} of {len(with_images):,} shards such as {bare[0]['shard']} lies over a "
+            "background event, images of the others do.",
+        )
     overlay = card["overlay"]
     if overlay and overlay["with_background"] < overlay["events"]:
         left = overlay["events"] - overlay["with_background"]

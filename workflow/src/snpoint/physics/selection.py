@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.errors import DataError
-from snpoint.physics.constants import UNKNOWN
+from snpoint.physics.constants import BACKGROUND, UNKNOWN
 from snpoint.physics.splitting import choose_images
 from snpoint.physics.summary import INTERACTIONS
 from snpoint.settings import DatasetSettings, Selection
@@ -25,7 +25,7 @@ def passing(images: Columns, selection: Selection, where: object) -> tuple[Bools
     Parameters
     ----------
     images
-        ``direction``, and ``n_main``: TPs of the main cluster per plane, (N, 3).
+        ``direction``, ``interaction``, and ``n_main``: TPs of the main cluster per plane, (N, 3).
     selection
         Conditions.
     where
@@ -37,18 +37,20 @@ def passing(images: Columns, selection: Selection, where: object) -> tuple[Bools
         None does.
     """
     has_truth = np.asarray(np.isfinite(images["direction"]).all(axis=1) | (not selection.require_truth))
+    is_background = ~has_truth & (images["interaction"] == BACKGROUND)
     n_planes = (images["n_main"] >= selection.min_tps_per_plane).sum(axis=1)
     has_planes = n_planes >= selection.min_planes
     counts = {
         "images": len(has_truth),
-        "without_truth": int((~has_truth).sum()),
+        "background": int(is_background.sum()),
+        "without_truth": int((~has_truth & ~is_background).sum()),
         "too_few_planes": int((has_truth & ~has_planes).sum()),
         "passed": int((has_truth & has_planes).sum()),
     }
     if counts["passed"] == 0:
         raise DataError(
-            f"{where}: no image is left of {counts['images']}: {counts['without_truth']} removed by "
-            f"selection.require_truth, {counts['too_few_planes']} by selection.min_planes = {selection.min_planes} "
+            f"{where}: no image is left of {counts['images']}: {counts['without_truth'] + counts['background']} removed "
+            f"by selection.require_truth ({counts['background']} show background), {counts['too_few_planes']} by selection.min_planes = {selection.min_planes} "
             f"(min_tps_per_plane = {selection.min_tps_per_plane}); loosen the selection or add files"
         )
     return has_truth & has_planes, counts
@@ -93,16 +95,35 @@ def taken(
     if settings.images is not None and found["selected"] + spare < settings.images and not settings.allow_fewer:
         raise DataError(
             f"{where}: {settings.images} images were asked for (dataset.images), {found['selected']} found: "
-            f"{counts['passed']} of {counts['images']} pass the selection, {counts['copies']} of these are copies; "
-            "add files, or set dataset.allow_fewer to true"
+            f"{counts['passed']} of {counts['images']} pass the selection, {counts['copies']} of these are copies"
+            f"{_balanced(found, settings.balance)}; add files, or set dataset.allow_fewer to true"
         )
     return rows[chosen], found
+
+
+def _balanced(found: Json, balance: str) -> str:
+    """What balancing took away, and for lack of which class."""
+    if balance == "none":
+        return ""
+    sizes = found["classes"]
+    short = min(sizes, key=lambda name: sizes[name])
+    shown = " and ".join(f"{size} {_class_name(balance, name)}" for name, size in sizes.items())
+    unknown = f" ({found['of_no_class']} of no class left out)" if found["of_no_class"] else ""
+    return (
+        f"; dataset.balance = '{balance}' takes equal numbers of {shown}{unknown}: "
+        f"{_class_name(balance, short)} is short"
+    )
+
+
+def _class_name(balance: str, number: str) -> str:
+    names = INTERACTIONS if balance == "interaction" else {0: "other clusters", 1: "main clusters"}
+    return names.get(int(number), number)
 
 
 def _two_classes(classes: npt.NDArray[Any], balance: str, where: object) -> dict[str, int]:
     names, sizes = np.unique(classes, return_counts=True)
     if len(names) < 2:
-        found = ", ".join(INTERACTIONS[c] if balance == "interaction" else str(c) for c in names)
+        found = ", ".join(_class_name(balance, c) for c in names)
         raise DataError(
             f"{where}: dataset.balance = '{balance}' needs two classes, found only {found or 'none'}; "
             "add a sample of the other, or set it to 'none'"

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from snpoint.plots.canvas import COLORS, figure, style
 
 _AXIS_COLORS = {"x": COLORS["main"], "y": COLORS["second"], "z": COLORS["third"]}
+_FEW = 100
+"""Images below which histograms get wide bins, and bars side by side instead of steps over one another."""
 
 
 @style()
@@ -80,7 +83,8 @@ def mosaic(pictures: np.ndarray, titles: list[str], columns: int) -> Figure:
         shown = axis.imshow(
             filled, origin="lower", aspect="auto", norm=norm, cmap="magma_r", extent=(0, channels, 0, ticks)
         )
-        axis.text(0.04, 0.97, titles[place], transform=axis.transAxes, va="top", fontsize=8)
+        behind = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.0}
+        axis.text(0.04, 0.97, titles[place], transform=axis.transAxes, va="top", fontsize=8, bbox=behind)
     if shown is not None:
         canvas.colorbar(shown, ax=axes.ravel().tolist(), pad=0.01, fraction=0.02, aspect=40, label="ADC", extend="max")
     return canvas
@@ -133,8 +137,28 @@ def _nothing(axis: Any, text: str) -> None:
     axis.grid(False)
 
 
+def _side_by_side(axis: Any, series: Sequence[tuple[str, np.ndarray]], many: np.ndarray, few: np.ndarray) -> None:
+    """Histograms of three quantities: as steps in the bins ``many``, of few images as bars in the bins ``few``."""
+    labels, values = [label for label, _ in series], [own for _, own in series]
+    colors = list(_AXIS_COLORS.values())
+    if max(map(len, values)) < _FEW:
+        axis.hist(values, few, color=colors, label=labels, rwidth=0.85)
+    else:
+        for own, color, label in zip(values, colors, labels, strict=True):
+            axis.hist(own, many, histtype="step", lw=1.8, color=color, label=label)
+
+
+def _counts(axis: Any, room: float = 1.0) -> None:
+    """The axis of counts: whole numbers, with some room for the legend."""
+    axis.set_ylabel("images")
+    axis.set_ylim(0, room * max(axis.get_ylim()[1], 1.0))
+    axis.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
 def _energies(axis: Any, columns: dict[str, Any], edges: np.ndarray) -> None:
     true, reco = _finite(columns["energy_true_mev"]), columns["energy_reco_mev"][:, 2]
+    if len(reco) < _FEW:
+        edges = np.linspace(edges[0], edges[-1], 15)
     if len(true):
         axis.hist(_capped(true, edges), edges, color=COLORS["band"], label="electron, true (kinetic)")
     kinds = [(code, name) for code, name in ((1, "ES"), (2, "CC")) if (columns["interaction"] == code).any()]
@@ -143,9 +167,9 @@ def _energies(axis: Any, columns: dict[str, Any], edges: np.ndarray) -> None:
         axis.hist(_capped(own, edges), edges, histtype="step", color=color, lw=1.4, ls="--", label=f"of {name}")
     axis.hist(_capped(reco, edges), edges, histtype="step", color=COLORS["main"], lw=1.8, label="main cluster, plane X")
     axis.set_title("Energy")
-    axis.set_xlabel("energy [MeV]")
-    axis.set_ylabel("images")
-    axis.legend()
+    axis.set_xlabel("energy [MeV] (last bin: and above)")
+    _counts(axis, 1.3)
+    axis.legend(loc="upper right")
 
 
 def _response(axis: Any, columns: dict[str, Any]) -> None:
@@ -155,50 +179,59 @@ def _response(axis: Any, columns: dict[str, Any]) -> None:
     if not known.any():
         _nothing(axis, "no truth")
         return
-    for index, (plane, color) in enumerate(zip(columns["planes"], _AXIS_COLORS.values(), strict=True)):
-        ratio = columns["energy_reco_mev"][known, index] / true[known]
-        label = f"{plane}: median {np.median(ratio):.2f}"
-        axis.hist(np.clip(ratio, 0, 1.999), np.linspace(0, 2, 41), histtype="step", lw=1.8, color=color, label=label)
+    ratios = columns["energy_reco_mev"][known] / true[known, None]
+    series = [
+        (f"{plane}: median {np.median(ratio):.2f}", np.clip(ratio, 0, 1.999))
+        for plane, ratio in zip(columns["planes"], ratios.T, strict=True)
+    ]
+    _side_by_side(axis, series, np.linspace(0, 2, 41), np.linspace(0, 2, 11))
     axis.set_xlabel("main cluster / electron (last bin: and above)")
-    axis.set_ylabel("images")
-    axis.legend()
+    _counts(axis, 1.3)
+    axis.legend(loc="upper right")
 
 
 def _labels(axis: Any, direction: np.ndarray) -> None:
     axis.set_title("Direction of the electron (labels)")
-    known = direction[np.isfinite(direction).all(axis=1)]
+    known = direction[np.isfinite(direction).all(axis=1)].astype(np.float64)
     if not len(known):
         _nothing(axis, "no truth")
         return
-    edges = np.linspace(-1, 1, 21)
-    for index, (name, color) in enumerate(_AXIS_COLORS.items()):
-        mean = np.abs(known[:, index]).mean()
-        axis.hist(known[:, index], edges, histtype="step", lw=1.8, color=color, label=f"{name}: mean |d| {mean:.3f}")
-    expected = len(known) / (len(edges) - 1)
-    axis.axhspan(expected - np.sqrt(expected), expected + np.sqrt(expected), color="#e9e9e9", zorder=0)
+    series = [
+        (f"{name}: mean |d| {np.abs(own).mean():.3f}", own) for name, own in zip(_AXIS_COLORS, known.T, strict=True)
+    ]
+    n_bins = 5 if len(known) < _FEW else 20
+    edges = np.linspace(-1, 1, n_bins + 1)
+    _side_by_side(axis, series, edges, edges)
+    expected = len(known) / n_bins
+    scatter = np.sqrt(expected * (1 - 1 / n_bins))
+    band = (max(expected - scatter, 0.0), expected + scatter)
+    axis.axhspan(*band, color="#e9e9e9", zorder=0, label="its scatter (1 sigma)")
     axis.axhline(expected, color=COLORS["baseline"], ls="--", lw=1.2, label="isotropic (0.500)")
-    axis.set_ylim(0, 1.45 * axis.get_ylim()[1])
     axis.set_xlabel("component")
-    axis.set_ylabel("images")
+    _counts(axis, 1.6)
     axis.legend(loc="upper center", ncols=2)
 
 
 def _sizes(axis: Any, n_tps: np.ndarray, planes: Sequence[str]) -> None:
     top = max(int(np.quantile(n_tps, 0.995)), 5) + 1
-    edges = np.arange(-0.5, top + 1.5) if top < 60 else np.linspace(-0.5, top + 0.5, 50)
-    for index, (plane, color) in enumerate(zip(planes, _AXIS_COLORS.values(), strict=True)):
-        label = f"{plane}: median {np.median(n_tps[:, index]):.0f}"
-        axis.hist(np.minimum(n_tps[:, index], top), edges, histtype="step", lw=1.8, color=color, label=label)
+    many = np.arange(-0.5, top + 1.5) if top < 60 else np.linspace(-0.5, top + 0.5, 50)
+    step = -(-(top + 1) // 8)
+    few = np.arange(-0.5, top + step + 0.5, step)
+    series = [
+        (f"{plane}: median {np.median(own):.0f}", np.minimum(own, top))
+        for plane, own in zip(planes, n_tps.T, strict=True)
+    ]
+    _side_by_side(axis, series, many, few)
     axis.set_title("TPs per image and plane")
     axis.set_xlabel("TPs (last bin: and more)")
-    axis.set_ylabel("images")
-    axis.legend()
+    _counts(axis, 1.3)
+    axis.legend(loc="upper right")
 
 
 def _bars(axis: Any, names: list[str], counts: list[int], title: str) -> None:
+    many = len(names) > 8
     bars = axis.bar(names, counts, color=COLORS["main"], width=0.7)
-    axis.bar_label(bars, labels=[f"{count:,}" for count in counts], fontsize=8)
-    axis.tick_params(axis="x", labelsize=8 if len(names) > 4 else 10)
-    axis.margins(y=0.12)
+    axis.bar_label(bars, labels=[f"{count:,}" for count in counts], fontsize=8, rotation=90 if many else 0, padding=2)
+    axis.tick_params(axis="x", labelsize=8 if len(names) > 4 else 10, rotation=90 if many else 0)
     axis.set_title(title)
-    axis.set_ylabel("images")
+    _counts(axis, 1.15)

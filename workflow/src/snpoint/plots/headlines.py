@@ -46,19 +46,23 @@ def first_page(title: str, figures: Figures, axis: Figures | None, chance: Figur
         _about_axis(figures, axis, chance),
         "Mean of predicted minus true component: "
         + ", ".join(f"{name} {value:+.3f}" for name, value in figures["component_bias"].items())
-        + ". Intervals are 95% bootstrap intervals over test events; the figures of a random direction are exact.",
+        + ". Intervals are 95% bootstrap intervals over these events; the figures of a random direction are exact.",
     ]
-    columns = (figures, axis, chance)
+    columns = {NETWORK: figures, AXIS: axis, CHANCE: chance}
+    shown = {name: column for name, column in columns.items() if column is not None}
     rows = [
-        [label, *(_cell(column, key, form, factor) for column in columns)]
+        [label, *(_cell(column, key, form, factor) for column in shown.values())]
         for key, (label, form, factor) in _ROWS.items()
     ]
-    return text_page(title, paragraphs, ["", NETWORK, AXIS, CHANCE], rows)
+    return text_page(title, paragraphs, ["", *shown], rows)
 
 
 def _about_axis(figures: Figures, axis: Figures | None, chance: Figures) -> str:
     if axis is None:
-        return "The principal axis of the charge with a vote of the blips is not shown: it needs canonical images."
+        return (
+            "The principal axis of the charge with a vote of the blips is not shown: there are no canonical images to "
+            "take it from."
+        )
     (low, high), (axis_low, axis_high) = (each["ci95"]["containment_68_deg"] for each in (figures, axis))
     gain = "better than" if high < axis_low else "worse than" if low > axis_high else "not told apart from"
     text = (
@@ -75,9 +79,7 @@ def _about_axis(figures: Figures, axis: Figures | None, chance: Figures) -> str:
     return text
 
 
-def _cell(figures: Figures | None, key: str, form: str, factor: float) -> str:
-    if figures is None:
-        return "–"
+def _cell(figures: Figures, key: str, form: str, factor: float) -> str:
     value = form.format(figures[key] * factor)
     if "ci95" not in figures:
         return value

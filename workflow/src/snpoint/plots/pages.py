@@ -1,9 +1,10 @@
-"""Pages of text and tables for the reports, with margins on all sides."""
+"""Pages of text and tables for the reports, with margins on all sides, and pages of plots of the same size."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -39,6 +40,21 @@ def text_page(
         axes.set_position((left, bottom_in / _HEIGHT_IN, 1.0 - 2.0 * left, height_in / _HEIGHT_IN))
         _table(axes, header, rows)
     return canvas
+
+
+@style()
+def plot_page(title: str, caption: str, **subplots: Any) -> tuple[Figure, Any]:
+    """One page of plots, as large as a page of text: a title, what is to be seen in a few lines, and axes below."""
+    canvas, axes = figure(_WIDTH_IN, _HEIGHT_IN, **subplots)
+    edge_in = 0.15
+    canvas.text(edge_in / _WIDTH_IN, 1.0 - edge_in / _HEIGHT_IN, title, va="top", fontsize=14, fontweight="bold")
+    below_in = _HEIGHT_IN - edge_in - 0.34
+    for line in textwrap.wrap(caption, 128, break_on_hyphens=False):
+        canvas.text(edge_in / _WIDTH_IN, below_in / _HEIGHT_IN, line, va="top", fontsize=9.5)
+        below_in -= 0.19
+    # the lower corner stays where it is: legends of the whole page are put below the axes
+    canvas.get_layout_engine().set(rect=(0.0, 0.0, 1.0, (below_in - 0.05) / _HEIGHT_IN), w_pad=0.12, h_pad=0.1)
+    return canvas, axes
 
 
 def _table(axes: object, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -50,7 +50,10 @@ def run(settings: CalibrateSettings, *, tps: list[Path], calibration: Path, repo
     factors = (found["adc_per_mev"]["U"], found["adc_per_mev"]["V"], found["adc_per_mev"]["X"])
     mismatch = studies.mismatch_study(tracks, PREDECESSOR_ADC_PER_MEV, factors)
     per_tp = studies.per_tp_study(tracks, PREDECESSOR_ADC_PER_MEV)
-    text = studies.sentences(mismatch, per_tp)
+    text = {
+        "Momentum against energy": studies.mismatch_sentences(mismatch),
+        "Energy per TP": studies.per_tp_sentences(per_tp),
+    }
     content: dict[str, Any] = {
         "detector": settings.detector,
         **found,
@@ -58,20 +61,20 @@ def run(settings: CalibrateSettings, *, tps: list[Path], calibration: Path, repo
         "n_tps_read": n_read,
         "tables": [path.name for path in tps],
         "studies": {"momentum_energy": mismatch, "energy_per_tp": per_tp},
-        "sentences": text,
+        "sentences": [sentence for part in text.values() for sentence in part],
         "settings": settings.model_dump(mode="json"),
     }
     pages = _pages(table, tracks, content, factors)
     for name, (canvas, numbers) in pages.items():
         write_figure(canvas, report.parent / "plots" / f"{name}.png", numbers)
-    title = f"Calibration of {report.absolute().parents[1].name}"
-    first = [_first_page(title, content), text_page("Momentum, energy and energy per TP", text)]
+    first = [_first_page(_title(report, content), content)]
+    first += [text_page(title, part) for title, part in text.items() if part]
     write_pdf([*first, *(canvas for canvas, _ in pages.values())], report)
     write_calibration(calibration, content)
     for plane in PLANES:
         log.info(
-            "plane %s: %s ADC/MeV from %d TPs of %d events",
-            *(plane, _factor(found, plane), found["n_tps"][plane], found["n_events"]),
+            "plane %s: %s ADC/MeV from %d TPs of %s",
+            *(plane, _factor(found, plane), found["n_tps"][plane], _counted(found["n_events"], "event")),
         )
 
 
@@ -121,12 +124,28 @@ def _pages(
     return pages
 
 
+def _title(report: Path, content: dict[str, Any]) -> str:
+    """What was measured on; the name of the sample only where the report lies in its folder."""
+    *_, results, samples, name, stage, _ = ("", "", "", "", *report.absolute().parts)
+    sample = f"sample {name}, " if (results, samples, stage) == ("results", "samples", "calibrate") else ""
+    return f"Calibration on {sample}{_counted(content['n_events'], 'event')}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
+def _tables(names: list[str]) -> str:
+    """Few tables by their names, many by their number."""
+    return " and ".join(names) if len(names) <= 2 else _counted(len(names), "table")
+
+
 def _first_page(title: str, content: dict[str, Any]) -> Figure:
     made = content["settings"]
     text = [
-        f"{content['n_events']:,} events in {len(content['tables'])} tables; TPs of at least {made['min_tot']} ticks "
-        f"with at least {made['min_edep_mev']:g} MeV behind them ({sum(content['n_tps'].values()):,} of "
-        f"{content['n_tps_read']:,}).",
+        f"{_counted(sum(content['n_tps'].values()), 'TP')} of {_counted(content['n_events'], 'event')} in "
+        f"{_tables(content['tables'])}: those of at least {_counted(made['min_tot'], 'tick')} with at least "
+        f"{made['min_edep_mev']:g} MeV behind them, of {content['n_tps_read']:,} TPs in all.",
         "ADC per MeV is the ratio of sums over all these TPs, its error the spread over bootstrap samples of events "
         "(unknown with TPs of fewer than two). "
         f"The power is that of the charge in ADC per electron, from {LEAST_ELECTRONS:,.0f} electrons on: 0 for a "

@@ -55,7 +55,20 @@ class _Shards:
 
 
 def run(settings: DatasetSettings, *, shards: list[Path], split: Path, card: Path, page: Path) -> None:
-    """Select images, split them by event, and write the split and the card.
+    """Select images, split them by event, and write the split and the card; errors as of `make`."""
+    make(settings, shards, (split, card, page))
+
+
+def make(
+    settings: DatasetSettings,
+    shards: list[Path],
+    outputs: tuple[Path, Path, Path],
+    given: Sequence[np.ndarray] | None = None,
+) -> None:
+    """Select images, split them by event, and write the split, the card and its page (``outputs``).
+
+    Images that were exported and imported keep the split that they had: ``given`` holds the number of the split of
+    each image, one array per shard.
 
     Raises
     ------
@@ -66,13 +79,14 @@ def run(settings: DatasetSettings, *, shards: list[Path], split: Path, card: Pat
     ConfigError
         The shares of the splits do not add up to 1.
     """
+    split, card, page = outputs
     read = _read(shards)
     _check_inputs(settings, read.sources, split)
     passed, counts = passing(read.images, settings.selection, split)
     rows, copies = _without_copies(settings, read, passed, split)
     counts["copies"] = counts["passed"] - len(rows)
     rows, found = taken(read.images, rows, settings, counts, split)
-    assigned = _assigned(settings, read.images["event_uid"][rows])
+    assigned = _assigned(settings, read.images["event_uid"][rows]) if given is None else np.concatenate(given)[rows]
     write_split(split, _split_arrays(read, rows, assigned))
     kept = {key: values[rows] for key, values in read.images.items()}
     content = {"format_version": FORMAT_VERSION, "problems": [], "counts": counts | found, "duplicates": copies}
@@ -100,7 +114,8 @@ def _read(shards: Sequence[Path]) -> _Shards:
         parts.append(part)
     made = check_one_frame(frames)
     uids = [np.unique(part["event_uid"]) for part in parts]
-    check_distinct(uids, shards, "take one of their files off the samples")
+    made_of = [[str(file["name"]) for file in own.get("files", []) if not file.get("problem")] for own in sources]
+    check_distinct(uids, shards, "name the copied file under exclude: of its sample", made_of)
     images = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     return _Shards(shards, images, merge_sources(sources), made, about)
 
@@ -198,6 +213,7 @@ def _of_shard(number: int, read: _Shards, kept: Columns, assigned: np.ndarray) -
     """Size, checksum and counts of one shard."""
     own, all_of_it = kept["shard"] == number, read.images["shard"] == number
     found = read.about[number] | {"images": int(all_of_it.sum()), "selected": int(own.sum())}
+    found["with_background"] = int((read.images["background_uid"][all_of_it] != 0).sum())
     return found | {name: int((own & (assigned == index)).sum()) for index, name in enumerate(SPLITS)}
 
 

@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 TEST = SPLITS.index("test")
 OLD_VAL = "of the predecessor's validation split (which also steered its training, so that the figures are too good)"
+OLD_EVENTS = "validation events of the predecessor"
 _ROUNDING_DEG = 1.0
 """arccos of a float32 cosine may be this much off where directions agree."""
 AXIS_BASELINE, CHANCE = "principal_axis_blip_vote", "isotropic"
@@ -49,6 +50,7 @@ class _Evaluated:
     table: Arrays
     test: Arrays
     guess: baselines.Guess | None
+    events: str = "test events"
     imported: dict[str, Any] | None = None
     loss: str = ""
     history: pd.DataFrame | None = None
@@ -89,8 +91,10 @@ def run(
         evaluated = _of_network(settings, dataset, model, training, history, predictions)
     else:
         raise UsageError("evaluate: give --dataset, --model, --training and --history, or --imported alone")
-    figures = _metrics(settings, evaluated.test, evaluated.guess) | {"imported": evaluated.imported}
+    figures = _metrics(settings, evaluated) | {"imported": evaluated.imported}
     title = f"{metrics.absolute().parents[2].name} / {metrics.absolute().parents[1].name}"
+    if imported is not None:  # the folder tells networks apart whose predictions have the same name
+        title = f"{imported.absolute().parent.name}/{imported.name} (imported)"
     pages = _pages(evaluated, figures)
     seen = NEVER_SEEN if evaluated.imported is None else OLD_VAL
     first = first_page(title, figures, figures["baselines"][AXIS_BASELINE], figures["baselines"][CHANCE], seen)
@@ -130,7 +134,8 @@ def _imported(path: Path, predictions: Path) -> _Evaluated:
         raise DataError(f"{path}: none of {described['n']} events has a true direction; export the labels again")
     _warn(path, described)
     record = {"file": path.name, "sha256": fingerprint(path)["sha256"], "keys": sorted(arrays), **described}
-    return _Evaluated(table, _taken(table, chosen), None, imported=record | {"note": f"events {OLD_VAL}"})
+    record |= {"note": f"events {OLD_VAL}"}
+    return _Evaluated(table, _taken(table, chosen), None, events=OLD_EVENTS, imported=record)
 
 
 def _warn(path: Path, described: dict[str, Any]) -> None:
@@ -157,15 +162,24 @@ def _axis_guess(settings: EvaluateSettings, test: Events) -> baselines.Guess | N
     return baselines.principal_axis_blip_vote(vars(test), test.detector, settings.seed)
 
 
-def _metrics(settings: EvaluateSettings, test: Arrays, guess: baselines.Guess | None) -> dict[str, Any]:
+def _metrics(settings: EvaluateSettings, evaluated: _Evaluated) -> dict[str, Any]:
+    test, guess = evaluated.test, evaluated.guess
     truth, samples, seed = test["direction_true"], settings.bootstrap_samples, settings.seed
 
     def measured(name: str, directions: NDArray[Any]) -> dict[str, Any]:
         figures = direction_metrics(truth, directions, samples, seed)
         low, high = figures["ci95"]["containment_68_deg"]
         _log.info(
-            "%s: 68%% of %d test events within %.1f deg (%.1f to %.1f), %.0f%% more than 90 deg off",
-            *(name, figures["n"], figures["containment_68_deg"], low, high, 100 * figures["flipped_fraction"]),
+            "%s: 68%% of %d %s within %.1f deg (%.1f to %.1f), %.0f%% more than 90 deg off",
+            *(
+                name,
+                figures["n"],
+                evaluated.events,
+                figures["containment_68_deg"],
+                low,
+                high,
+                100 * figures["flipped_fraction"],
+            ),
         )
         bins = by_energy(truth, directions, test["energy_true_mev"], settings.energy_edges_mev, samples, seed)
         return figures | {"by_energy": bins}

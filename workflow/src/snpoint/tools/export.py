@@ -40,10 +40,10 @@ def command(
 ) -> None:
     """Write SOURCE in the predecessor's formats.
 
-    SOURCE is a dataset (its folder, the folder dataset/ in it, or split.npz), written as NPZ to the folder -o: per split
-    and plane, images and metadata of 18 columns, and what was done in export.json; `snpoint import` reads them back,
-    splits included. Or SOURCE is a table of clusters (.parquet), written as the trees
-    `tps` and `clusters_tree_{U,V,X}` to the file --root.
+    SOURCE is a dataset (its folder, the dataset/ in it, or split.npz), written as NPZ to the folder -o: per split and
+    plane, images and metadata of 18 columns, and what was done in export.json; `snpoint import` reads them back, splits
+    included. Or SOURCE is a table of clusters (.parquet), written as the trees `tps` and `clusters_tree_{U,V,X}` to the
+    file --root.
     """
     if not all(math.isfinite(value) and value > 0 for value in adc_per_mev):
         raise UsageError(

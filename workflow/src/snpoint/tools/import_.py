@@ -8,10 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
+import numpy as np
+import numpy.typing as npt
 
 from snpoint import config, paths, provenance
 from snpoint.errors import UsageError
-from snpoint.settings import DatasetSettings
+from snpoint.settings import SPLITS, DatasetSettings, Split
 
 DEFAULTS = ("selection.require_truth=false", "selection.min_planes=1", "selection.min_tps_per_plane=1")
 """What an import sets before ``--set``: everything that is in the files is taken."""
@@ -41,7 +43,10 @@ def command(
 
     Reads images of clusters (128x16, 128x32; metadata of 11 to 18 columns), matched three-plane files and one-meter
     volumes (208x1242). Planes are put together by event and match number where the files have them. Object arrays are
-    read without executing anything. The images keep the predecessor's orientation; their pixels become TPs of one tick.
+    read without executing anything. Pixels become TPs of one tick.
+
+    Images of the predecessor keep its orientation. Those that `snpoint export` wrote keep theirs (canonical, as a
+    rule), their productions and their splits.
 
     Broken files are named and left out as long as dataset.max_quarantined is not 0. An import that fails leaves nothing
     behind.
@@ -53,12 +58,16 @@ def command(
     assert isinstance(settings, DatasetSettings)  # noqa: S101 -- for the type checker
     quarantine = settings.max_quarantined > 0
     outputs = [folder / "dataset" / name for name in paths.DATASET_OUTPUTS]
+    splits: list[npt.NDArray[np.uint8]] = []
     with _whole_or_nothing(folder) as written:
         for shard in write_shards(files, folder, layout=layout, production=production, quarantine=quarantine):
-            written.append(shard)
+            written.append(shard.path)
+            splits += [] if shard.split is None else [shard.split]
+        if splits:
+            settings = _with_splits(settings, np.concatenate(splits), changes)
         shards = list(written)
         written += [*outputs, paths.provenance(outputs[0], "dataset")]
-        _make_dataset(settings, shards, outputs)
+        _make_dataset(settings, shards, outputs, splits or None)
     if name is not None and folder == Path(paths.imported_folder(name)):
         click.echo(
             f'{paths.CONFIGS}/datasets/{name}.yaml with {{why: "images of the predecessor", status: active, imported: '
@@ -68,13 +77,35 @@ def command(
     click.echo(str(outputs[0]))
 
 
-def _make_dataset(settings: DatasetSettings, shards: list[Path], outputs: list[Path]) -> None:
+def _with_splits(settings: DatasetSettings, split: npt.NDArray[np.uint8], changes: tuple[str, ...]) -> DatasetSettings:
+    """Settings whose shares are those of the splits that the files say.
+
+    Raises
+    ------
+    UsageError
+        Other shares were asked for.
+    """
+    asked = [change for change in changes if change.startswith("split")]
+    if asked:
+        raise UsageError(
+            f"--set {asked[0]}: the files are of `snpoint export` and say which split each image is in; leave it out"
+        )
+    counts = np.bincount(split, minlength=len(SPLITS)).tolist()
+    found = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, counts, strict=True))
+    click.echo(f"images stay in the splits that the files say: {found}", err=True)
+    shares = {name: count / len(split) for name, count in zip(SPLITS, counts, strict=True)}
+    return settings.model_copy(update={"split": Split(**shares)})
+
+
+def _make_dataset(
+    settings: DatasetSettings, shards: list[Path], outputs: list[Path], given: list[npt.NDArray[np.uint8]] | None
+) -> None:
     """Split the shards and describe them, as the ``dataset`` stage does, with its record."""
     from snpoint.stages import dataset
 
     split, card, page = outputs
     with provenance.recorded(paths.provenance(split, "dataset"), "dataset", settings, shards, outputs):
-        dataset.run(settings, shards=shards, split=split, card=card, page=page)
+        dataset.make(settings, shards, (split, card, page), given)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from snpoint import provenance
 from snpoint.data.atomic import write_json
-from snpoint.data.contracts import ATTRIBUTIONS, FORMAT_VERSION, LIKELIHOOD, PREDICTIONS, SHARD, SPLIT
+from snpoint.data.contracts import ATTRIBUTIONS, FORMAT_VERSION, LIKELIHOOD, PREDICTIONS, SHARD
 from snpoint.data.legacy_npz import write_legacy_npz
 from snpoint.data.productions import STAND_IN, productions
 from snpoint.data.root_export import RootWriter, open_root
@@ -23,7 +24,6 @@ from snpoint.data.tables import CLUSTER_TABLE, Columns, iter_table
 from snpoint.errors import InputMissingError, UsageError
 from snpoint.physics.drawing import draw
 from snpoint.physics.geometry import Detector, load_detector
-from snpoint.physics.inspection import containment
 from snpoint.physics.legacy_layouts import LAYOUTS
 from snpoint.physics.legacy_metadata import LAYOUT, interaction, metadata, n_rounded
 from snpoint.physics.legacy_trees import PLANES, cluster_branches, tp_branches
@@ -37,14 +37,17 @@ ROUNDED = (
 )
 
 CUT = (
-    "{n_cut} of {n} images lose more than {percent:.0f}% of the charge of their cluster on a plane beyond {ticks} ticks x "
-    "{channels} channels: {mean:.0f}% on average, {largest:.0f}% at most; --ticks and --channels make them larger"
+    "{n_cut} of {n} images lose more than {percent:.0f}% of the charge of their cluster on a plane, as it lies beyond "
+    "{ticks} ticks x {channels} channels: {mean:.0f}% on average, {largest:.0f}% at most; --ticks and --channels make "
+    "the images larger"
 )
 MUCH_CUT = 0.1
 """Share of a plane's charge that an image may lose unnoticed."""
 
 Json = dict[str, Any]
 
+_AT_ONCE = 256
+"""Images that are drawn in memory at once where they are only measured."""
 _SPLIT_PLACES = ("dataset/split.npz", "split.npz")
 _KINDS: dict[str, frozenset[str]] = {
     "a shard of images": frozenset(SHARD),
@@ -91,14 +94,14 @@ def write_dense(
     own_keys = {"production": np.array(" + ".join(tags) or name)}
     files: dict[str, int] = {}
     per_split: dict[str, int] = {}
-    rounded, lost = 0, []
+    rounded, lost = 0, [np.zeros(0)]
     for split in SPLITS:
         events = load_dataset(split_path, (split,))
         per_split[split] = len(events)
         rounded += n_rounded(events.event)
-        lost.append(_lost(events, ticks, channels))
         for number, start in enumerate(range(0, len(events), images_per_file)):
             part = events.take(np.arange(start, min(start + images_per_file, len(events))))
+            lost.append(_lost(part, (ticks, channels), waveform))
             for plane, letter in enumerate(PLANES):
                 path = folder / letter / f"{name}_{split}_{number:04d}_plane{letter}.npz"
                 write_legacy_npz(path, _dense(part, plane, (ticks, channels), waveform) | own_keys)
@@ -107,24 +110,21 @@ def write_dense(
     drawing: Json = {"ticks": ticks, "channels": channels, "waveform": waveform}
     cut = _cut(np.concatenate(lost))
     notes = _notes(cut, rounded, sum(per_split.values()), drawing)
-    write_json(
-        folder / RECORD,
-        {
-            "format_version": FORMAT_VERSION,
-            "command": provenance.command(),
-            "source": {"file": str(split_path), **provenance.fingerprint(split_path)},
-            "productions": tags,
-            "splits": per_split,
-            "drawing": drawing,
-            "columns": LAYOUTS[LAYOUT],
-            "files": files,
-            "rounded_event_numbers": rounded,
-            "charge_cut": cut,
-            "notes": notes,
-        },
-    )
+    found = {"productions": tags, "splits": per_split, "drawing": drawing, "files": files}
+    found |= {"rounded_event_numbers": rounded, "charge_cut": cut, "notes": notes}
+    write_json(folder / RECORD, _record(split_path) | found)
     for note in notes:
         click.echo(f"{folder}: warning: {note}", err=True)
+
+
+def _record(split_path: Path) -> Json:
+    """What is known of an export before it is made."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "command": provenance.command(),
+        "source": {"file": str(split_path), **provenance.fingerprint(split_path)},
+        "columns": LAYOUTS[LAYOUT],
+    }
 
 
 def _split_path(source: Path) -> Path:
@@ -172,11 +172,18 @@ def _production_tags(split_path: Path) -> list[str]:
     return sorted(tags, key=lambda tag: (not tag.startswith(STAND_IN), tag))
 
 
-def _lost(events: Events, ticks: int, channels: int) -> npt.NDArray[np.float64]:
+def _lost(events: Events, size: tuple[int, int], waveform: str) -> npt.NDArray[np.float64]:
     """Share of the charge of its cluster that each image loses on the plane that loses most, (N,)."""
-    own = {"adc_integral": events.adc_integral * events.in_main}
-    share = containment(vars(events) | own, ticks, channels).astype(np.float64)
-    return np.asarray(1.0 - np.min(share, axis=1, initial=1.0, where=np.isfinite(share)))
+    charge = events.adc_integral * events.in_main  # context may be cut
+    segment = np.repeat(np.arange(3 * len(events)), np.diff(events.offsets))
+    total = np.bincount(segment, charge, 3 * len(events)).reshape(-1, 3)
+    main, thresholds = replace(events, adc_integral=charge), load_detector(events.detector).plane_thresholds_adc
+    inside = np.zeros(total.shape)
+    for first in range(0, len(events), _AT_ONCE):
+        rows = np.arange(first, min(first + _AT_ONCE, len(events)))
+        inside[rows] = draw(main, rows, *size, waveform, thresholds_adc=thresholds).sum(axis=(2, 3), dtype=np.float64)
+    share = np.divide(inside, total, out=np.ones(total.shape), where=total > 0)
+    return np.asarray(1.0 - share.min(axis=1, initial=1.0))
 
 
 def _cut(lost: npt.NDArray[np.float64]) -> Json:

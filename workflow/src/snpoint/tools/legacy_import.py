@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
+import numpy.typing as npt
 
 from snpoint import paths
 from snpoint.data.legacy_images import Content, Group, find_groups, read_group
@@ -17,6 +18,7 @@ from snpoint.data.sources import file_record, production_tag
 from snpoint.errors import DataError, UsageError
 from snpoint.physics.legacy_images import Dense, shard_arrays
 from snpoint.physics.legacy_layouts import LAYOUTS, named_clusters, named_volumes, recognize
+from snpoint.settings import SPLITS
 
 IMAGES_PER_SHARD = 10_000
 SAMPLE = "import"
@@ -27,6 +29,13 @@ Json = dict[str, Any]
 Frame = tuple[str, str, str]
 
 
+class Written(NamedTuple):
+    """A shard, and the split of each of its images (N,) where the files say it, as those of our own export do."""
+
+    path: Path
+    split: npt.NDArray[np.uint8] | None
+
+
 def write_shards(
     inputs: Sequence[Path],
     folder: Path,
@@ -35,8 +44,8 @@ def write_shards(
     production: str | None = None,
     quarantine: bool = False,
     images_per_shard: int = IMAGES_PER_SHARD,
-) -> Iterator[Path]:
-    """Write the images of all files as shards; gives the path of each one. Memory is bounded by a shard and a group.
+) -> Iterator[Written]:
+    """Write the images of all files as shards, one after the other. Memory is bounded by a shard and a group.
 
     Parameters
     ----------
@@ -47,7 +56,7 @@ def write_shards(
     layout
         A key of `LAYOUTS`; without it, the files are asked.
     production
-        Production tag of all files; without it, their names are asked.
+        Production tag of all files; without it, the files are asked, or else their names.
     quarantine
         Go on where a file is broken: its group is left out and named in the record. A file that is missing, or that the
         file system does not give, is not broken.
@@ -55,21 +64,27 @@ def write_shards(
     Raises
     ------
     InputMissingError, DataError, UntrustedInputError
-        A file is missing, broken or unsafe, its layout is not certain, or no file holds an image. Unsafe files are
-        never passed over.
+        A file is missing, broken or unsafe, its layout is not certain, no file holds an image, or some files say the
+        splits of their images and others do not. Unsafe files are never passed over.
     """
     if layout is not None and layout not in LAYOUTS:
         raise UsageError(f"--layout '{layout}': unknown, known are {', '.join(LAYOUTS)}")
     pending: list[Json] = []
     files: list[Json] = []
     frame: Frame | None = None
+    keys: frozenset[str] | None = None
     number = 0
     for group in find_groups(inputs):
         arrays, own, made = _read(group, layout, production, quarantine)
         if arrays is not None and made is not None:
             if frame not in (None, made):
                 raise DataError(f"{group.name}: {', '.join(made)}, but the files before: {', '.join(frame or ())}")
-            frame = made
+            if keys not in (None, frozenset(arrays)):
+                raise DataError(
+                    f"{group.name}: {'says' if 'split' in arrays else 'does not say'} which splits its images are in, "
+                    "unlike the files before; import files of `snpoint export` apart from others"
+                )
+            frame, keys = made, frozenset(arrays)
             if sum(len(part["event_uid"]) for part in pending) >= images_per_shard:
                 yield _write(folder, number, pending, files, made)
                 pending, files, number = [], [], number + 1
@@ -84,8 +99,9 @@ def _read(
     group: Group, layout: str | None, production: str | None, quarantine: bool
 ) -> tuple[Json | None, list[Json], Frame | None]:
     """Arrays of the images of one group (None without any), the records of its files, and how they were made."""
-    tag = production_tag(group.name, production)
-    records = [file_record(path) | {"production": tag} for path in group.files.values()]
+    records = [
+        file_record(path) | {"production": production_tag(group.name, production)} for path in group.files.values()
+    ]
     try:
         contents = [content for content in read_group(group) if len(content.pixels)]
         if not contents:
@@ -93,6 +109,7 @@ def _read(
             return None, records, None
         try:
             arrays, frame = _arrays(contents, layout, group.number)
+            about = _about(contents, arrays)
         except ValueError as error:
             raise DataError(f"{group.name}: {error}") from error
     except DataError as error:
@@ -103,9 +120,33 @@ def _read(
     n_images, n_rows = len(arrays["event_uid"]), sum(len(content.pixels) for content in contents)
     complete = int((np.diff(arrays["offsets"]).reshape(-1, 3) > 0).all(axis=1).sum())
     click.echo(f"{group.name}: {n_rows} planes, {n_images} images, {complete} with all three planes", err=True)
-    for record in records:
-        record |= {"n_events": len(np.unique(arrays["event_uid"])), "n_tps": len(arrays["tick"])}
+    filled, n_events = {content.path for content in contents}, len(np.unique(arrays["event_uid"]))
+    for path, record in zip(group.files.values(), records, strict=True):
+        record |= {"n_events": n_events if path in filled else 0, "n_tps": len(arrays["tick"])}
+        record |= about | ({} if production is None else {"production": production})
     return (arrays if n_images else None), records, frame
+
+
+def _about(contents: Sequence[Content], arrays: Json) -> Json:
+    """What files of our own export say of themselves: the production, and the splits of their images.
+
+    Raises
+    ------
+    ValueError
+        The files of a group are of different productions, or there is no such split.
+    """
+    about: Json = {}
+    tags = sorted({str(content.extra["production"]) for content in contents if "production" in content.extra})
+    if len(tags) > 1:
+        raise ValueError(f"its planes are of the productions {' and '.join(tags)}")
+    if tags:
+        about["production"] = tags[0]
+    if "split" in arrays:
+        numbers = np.unique(arrays["split"]).tolist()
+        if numbers and numbers[-1] >= len(SPLITS):
+            raise ValueError(f"images of split {numbers[-1]}, where 0 to {len(SPLITS) - 1} are expected")
+        about["splits"] = [SPLITS[split] for split in numbers]
+    return about
 
 
 def _arrays(contents: Sequence[Content], layout: str | None, number: int) -> tuple[Json, Frame]:
@@ -124,6 +165,8 @@ def _arrays(contents: Sequence[Content], layout: str | None, number: int) -> tup
     if len(frames) > 1 or len(sizes) > 1:
         raise ValueError(f"its planes are made in different ways: {sorted(frames)}, sizes {sizes}")
     rows = [_rows(content, layout) for content in contents]
+    if len({frozenset(part) for part in rows}) > 1:
+        raise ValueError("its planes hold different arrays: import files of `snpoint export` apart from others")
     joined = {key: np.concatenate([part[key] for part in rows]) for key in rows[0]}
     return shard_arrays(Dense(np.concatenate([content.pixels for content in contents]), joined), number), frames.pop()
 
@@ -143,15 +186,16 @@ def _rows(content: Content, layout: str | None) -> Json:
         raise ValueError(
             f"a file of plane {content.plane[0]} with planes {np.unique(rows['plane']).tolist()} in its rows"
         )
-    return rows | {key: content.extra[key] for key in ("event_uid", "interaction") if key in content.extra}
+    return rows | {key: content.extra[key] for key in ("event_uid", "interaction", "split") if key in content.extra}
 
 
-def _write(folder: Path, number: int, parts: list[Json], files: list[Json], frame: Frame) -> Path:
+def _write(folder: Path, number: int, parts: list[Json], files: list[Json], frame: Frame) -> Written:
     arrays = joined_shards(parts)
+    split = arrays.pop("split", None)
     _, orientation, detector = frame
     arrays |= {"orientation": np.array(orientation), "detector": np.array(detector)}
     arrays["sources"] = np.array(json.dumps({"files": files, "background": [], "truth": "imported"}))
     path = folder / "image" / f"shard_{SAMPLE}_{paths.chunk_name(number)}.npz"
     write_shard(path, arrays)
     click.echo(f"{path}: {len(arrays['event_uid'])} images", err=True)
-    return path
+    return Written(path, split)

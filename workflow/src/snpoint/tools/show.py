@@ -11,9 +11,10 @@ import click
 
 from snpoint import config
 from snpoint.errors import DataError, InputMissingError, UsageError
-from snpoint.physics.constants import BACKGROUND, CC, ES
+from snpoint.physics.constants import BACKGROUND, CC, ES, UNKNOWN, X
 
 _INTERACTIONS = {BACKGROUND: "background", ES: "ES", CC: "CC"}
+_PICTURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 _MOST_NAMED = 5
 """Events that an error lists."""
 
@@ -36,11 +37,19 @@ class _Wanted:
 @click.option("--event", "number", type=click.IntRange(min=0), required=True, help="Number of the event.")
 @click.option("--run", type=click.IntRange(min=0), help="Its run, where the number is there twice.")
 @click.option("--subrun", type=click.IntRange(min=0), help="Its subrun, likewise.")
-@click.option("--image", type=click.IntRange(min=0), default=0, show_default=True, help="Which image of the event.")
+@click.option(
+    "--image", type=click.IntRange(min=0), help="Which image of the event, of a shard (default: 0, the main)."
+)
 @click.option("--detector", default="fdhd_1x2x2", show_default=True, help="Layout; shards know theirs.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture (default: <file>_event<N>.png here).")
 def command(
-    file: Path, number: int, run: int | None, subrun: int | None, image: int, detector: str, output: Path | None
+    file: Path,
+    number: int,
+    run: int | None,
+    subrun: int | None,
+    image: int | None,
+    detector: str,
+    output: Path | None,
 ) -> None:
     """Draw one event of FILE: three planes, clusters in color, the main cluster marked, the true electron.
 
@@ -54,13 +63,33 @@ def command(
     kinds: dict[str, Callable[[], Any]] = {
         ".root": lambda: _table_picture(file, _of_root(file, wanted, detector), detector),
         ".parquet": lambda: _table_picture(file, _of_parquet(file, wanted), detector),
-        ".npz": lambda: _shard_picture(file, wanted, image),
+        ".npz": lambda: _shard_picture(file, wanted, image or 0),
     }
     if file.suffix not in kinds:
         raise UsageError(f"{file}: cannot be shown; expected a file that ends with {', '.join(kinds)}")
+    if image is not None and file.suffix != ".npz":
+        raise UsageError(f"{file}: --image chooses among the images of a shard (.npz); leave it out")
     target = output or Path(f"{file.stem}_event{number}.png")
+    _check_target(target)
     write_figure(kinds[file.suffix](), target)
     click.echo(f"{target}")
+
+
+def _check_target(target: Path) -> None:
+    if target.is_dir():
+        raise UsageError(f"{target}: is a folder; -o is the name of the picture, such as {target / 'event.png'}")
+    if target.suffix not in _PICTURES:
+        raise UsageError(f"{target}: no kind of picture; -o must end with one of {', '.join(_PICTURES)}")
+
+
+def _called(file: Path) -> str:
+    """Name of a file; in the project's results with that of its sample or dataset, whose chunks have equal names."""
+    parts = file.absolute().parts[:-1]
+    for kind in ("samples", "datasets"):
+        for k in range(len(parts) - 2):
+            if parts[k : k + 2] == ("results", kind):
+                return f"{kind[:-1]} {parts[k + 2]}, {'/'.join((*parts[k + 3 :], file.name))}"
+    return file.name
 
 
 def _table_picture(file: Path, table: dict[str, Any], detector_name: str) -> Any:
@@ -79,18 +108,24 @@ def _table_picture(file: Path, table: dict[str, Any], detector_name: str) -> Any
     except ValueError as error:
         raise DataError(f"{file}: event {number} has {error}; nothing to center the picture on") from error
     signal = int((table["is_signal"] == 1).sum())
-    made = f"{len(table['channel'])} TPs, {signal} of the neutrino"
+    made = f"{len(table['channel'])} TPs, "
+    made += "no truth" if not signal and (table["interaction"] == UNKNOWN).all() else f"{signal} of the neutrino"
+    if table["is_overlay"].any():
+        made += f", {int((table['is_overlay'] == 1).sum())} laid over"
     if "cluster_id" in table:
         made += f", {len(set(table['cluster_id'].tolist()) - {-1})} clusters"
-    return event(_title(table, 0), f"{file.name}: {made}", view, whole(table, detector))
+        main = (table["is_main"] == 1) & (table["plane"] == X)
+        own, over = (table["adc_integral"][main & (table[key] == 1)].sum() for key in ("is_signal", "is_overlay"))
+        made += ", the main one of the background laid over" if over > own else ""
+    return event(_title(table, 0), f"{_called(file)}: {made}", view, whole(table, detector))
 
 
 def _shard_picture(file: Path, wanted: _Wanted, image: int) -> Any:
     import numpy as np
 
     from snpoint.data.shards import frame, read_shard
-    from snpoint.physics.eventview import image_panels
     from snpoint.physics.geometry import load_detector
+    from snpoint.physics.imageview import image_panels
     from snpoint.plots.event import event
 
     shard = read_shard(file)
@@ -102,19 +137,25 @@ def _shard_picture(file: Path, wanted: _Wanted, image: int) -> Any:
     view = image_panels(shard, row, load_detector(made["detector"]), made["orientation"] == "canonical")
     energy = shard["energy_reco_mev"][row]
     main = "main cluster" if shard["is_main"][row] else "not the main cluster"
-    subtitle = f"{file.name}: image {image} of {len(rows)}, {main}, {made['orientation']} frame, reconstructed"
+    subtitle = f"{_called(file)}: image {image} of {len(rows)}, {main}"
+    if np.isfinite(shard["signal_fraction"][row]):
+        subtitle += f", {shard['signal_fraction'][row]:.0%} of its charge of the neutrino"
+    planes = ", ".join(panel.name for panel in view.panels)
+    subtitle += f"\n{made['orientation']} frame, reconstructed"
     return event(
-        _title(shard, row), f"{subtitle} {energy[0]:.1f}, {energy[1]:.1f}, {energy[2]:.1f} MeV (A, B, X)", view
+        _title(shard, row), f"{subtitle} {energy[0]:.1f}, {energy[1]:.1f}, {energy[2]:.1f} MeV ({planes})", view
     )
 
 
 def _of_root(file: Path, wanted: _Wanted, detector: str) -> dict[str, Any]:
     """TPs of the event, with the truth that the file has; nothing else of the file is read."""
+    from snpoint.data.contracts import validate
+    from snpoint.data.tables import TP_TABLE
     from snpoint.data.tpstream import TpStream
     from snpoint.data.tpstream_events import EventFile
     from snpoint.data.truthneeds import best_truth, needed_columns
     from snpoint.physics.geometry import load_detector
-    from snpoint.physics.matching import match
+    from snpoint.physics.matching import UnmatchableError, match
     from snpoint.settings import MatchSettings
 
     with TpStream(file) as stream:
@@ -125,9 +166,11 @@ def _of_root(file: Path, wanted: _Wanted, detector: str) -> dict[str, Any]:
     settings = config.parse_settings("match", None, [f"detector={detector}", f"truth={truth}"])
     assert isinstance(settings, MatchSettings)  # noqa: S101 -- for the type checker
     try:
-        return match(trees, load_detector(detector), settings=settings)
-    except ValueError as error:
-        raise UsageError(f"{file}: {error}; is --detector {detector} right for this file?") from error
+        table = match(trees, load_detector(detector), settings=settings)
+    except UnmatchableError as error:
+        raise DataError(f"{file}: {error}".replace("'match.detector'", "--detector")) from error
+    validate(table, TP_TABLE, file)
+    return table
 
 
 def _of_parquet(file: Path, wanted: _Wanted) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from snpoint import config, memory, paths, plan, staleness
+from snpoint import config, inputs, memory, paths, plan, staleness
 from snpoint.errors import InputMissingError, UsageError
 from snpoint.plan import Node
 from snpoint.staleness import State
@@ -55,7 +55,7 @@ def command(targets: tuple[str, ...], as_json: bool) -> None:
     notices: list[str] = []
     states = _states(targets, notices)
     unknown, touched = _unrecorded(states), [str(state.node) for state in states if staleness.touched(state)]
-    notices += _notices(unknown, touched)
+    notices += [*_notices(unknown, touched), *_stand_ins(states)]
     if as_json:
         content = {
             "format_version": 1,
@@ -125,6 +125,18 @@ def resolve(target: str) -> list[tuple[str, str | None]]:
 def _unrecorded(states: Iterable[State]) -> list[str]:
     outputs = [path for state in states for path in state.node.outputs if path not in state.missing]
     return [path for path in outputs if memory.read(path) is None]
+
+
+def _stand_ins(states: Iterable[State]) -> list[str]:
+    """Samples that are simulated in place of a production."""
+    used = {path for state in states for path in (*state.node.inputs, *state.node.outputs)}
+    samples = sorted({path.split("/")[2] for path in used if path.startswith(paths.sample_folder(""))})
+    found = [name for name in samples if inputs.is_stand_in(config.load_sample(name))]
+    if not found:
+        return []
+    return [
+        f"SNPOINT_PRODUCTION is not set: {', '.join(found)} {'is' if len(found) == 1 else 'are'} simulated (stand-in)"
+    ]
 
 
 def _notices(unknown: Sequence[str], touched: Sequence[str]) -> Iterator[str]:
