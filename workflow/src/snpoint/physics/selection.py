@@ -48,10 +48,12 @@ def passing(images: Columns, selection: Selection, where: object) -> tuple[Bools
         "passed": int((has_truth & has_planes).sum()),
     }
     if counts["passed"] == 0:
+        no_truth = counts["without_truth"] + counts["background"]
         raise DataError(
-            f"{where}: no image is left of {counts['images']}: {counts['without_truth'] + counts['background']} removed "
-            f"by selection.require_truth ({counts['background']} show background), {counts['too_few_planes']} by selection.min_planes = {selection.min_planes} "
-            f"(min_tps_per_plane = {selection.min_tps_per_plane}); loosen the selection or add files"
+            f"{where}: no image is left of {counts['images']}: {no_truth} removed by selection.require_truth "
+            f"({counts['background']} show background), {counts['too_few_planes']} by selection.min_planes = "
+            f"{selection.min_planes} (min_tps_per_plane = {selection.min_tps_per_plane}); loosen the selection or add "
+            "files"
         )
     return has_truth & has_planes, counts
 
