@@ -186,8 +186,12 @@ def test_a_damaged_file_is_read_or_broken_and_never_missing(at, byte, tmp_path_f
     content = bytearray(path.read_bytes())
     content[int(at * len(content))] = byte
     path.write_bytes(content)
-    with suppress(DataError, UntrustedInputError):
-        read_legacy_npz(path)
+    try:
+        outcome: object = set(read_legacy_npz(path))
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it must be one of two
+        outcome = error
+    # A flipped byte may also be in the name of a member, or leave the file as it was.
+    assert isinstance(outcome, (DataError, UntrustedInputError)) or len(outcome) == 2, repr(outcome)
 
 
 def test_structured_and_column_major_arrays_are_read(tmp_path):

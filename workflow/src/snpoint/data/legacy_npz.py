@@ -57,7 +57,10 @@ def read_legacy_npz(path: str | Path) -> Arrays:
         raise DataError(f"{source}: is empty (0 bytes); copy it again, or leave it out")
     try:
         with zipfile.ZipFile(source) as archive:
-            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            members = archive.infolist()
+            strange = [info.filename for info in members if not info.filename.endswith(".npy")]
+            if strange:  # names have no checksum: a damaged one must not make an array disappear
+                raise ValueError(f"member {strange[0]!r} is no array")
             return {info.filename.removesuffix(".npy"): _member(archive, info, source) for info in members}
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno not in _OF_CONTENT:
