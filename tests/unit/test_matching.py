@@ -23,7 +23,7 @@ def matched(trees, **changes):
     return match(trees, DETECTOR, settings=match_settings(**changes))
 
 
-def same(ours, theirs):
+def assert_same(ours, theirs):
     assert set(ours) == set(theirs)
     for key, values in ours.items():
         np.testing.assert_array_equal(theirs[key], values, err_msg=key)
@@ -81,7 +81,7 @@ def test_table_is_sorted_and_complete(real_data, method):
 @pytest.mark.parametrize("method", METHODS)
 def test_order_of_the_file_does_not_matter(real_data, method):
     trees = read(real_data, "es")
-    same(matched(trees, truth=method), matched(shuffled(trees, 3), truth=method))
+    assert_same(matched(trees, truth=method), matched(shuffled(trees, 3), truth=method))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -140,7 +140,7 @@ def test_event_that_the_truth_trees_do_not_know_is_unknown():
 def test_truth_of_events_without_tps_is_left_out():
     both = joined(toy_trees([(5, 10, 4)], [(5, 20, 1e4, 2)]), toy_trees([], [(5, 20, 1e4, 2)], event=2))
     for method in ("simide", "predecessor"):
-        same(matched(toy_trees([(5, 10, 4)], [(5, 20, 1e4, 2)]), truth=method), matched(both, truth=method))
+        assert_same(matched(toy_trees([(5, 10, 4)], [(5, 20, 1e4, 2)]), truth=method), matched(both, truth=method))
 
 
 def test_without_truth_everything_is_unknown(real_data):
