@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 import numpy as np
-from rows import Row, show
+from rows import Row, processor_seconds, show
 from toy_clusters import ADC_PER_MEV, DETECTOR, LINKING, Columns, permuted, real_tps
 
 from snpoint.physics.clustering import cluster_ids, summarize
@@ -24,7 +22,6 @@ from snpoint.physics.linking import link
 
 METHODS = ("connected", "greedy")
 _NEEDED = ("event_uid", "apa", "plane", "face", "channel", "time_start", "samples_over_threshold")
-_REPETITIONS = 5
 _READOUT_TICKS = 6000
 _FAR_APART = 200_000
 """Clock ticks from one copy of an event to the next: longer than a readout window."""
@@ -108,18 +105,7 @@ def _rate(tps: Columns, method: str, links: bool = False) -> float:
         if links:
             link(ids, tps, clusters, DETECTOR, LINKING)
 
-    return len(tps["channel"]) / _seconds(work) / 1e6
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    """Processor time of a piece of work [s], best of several after one to warm up."""
-    work()
-    best = float("inf")
-    for _ in range(_REPETITIONS):
-        start = time.process_time()
-        work()
-        best = min(best, time.process_time() - start)
-    return best
+    return len(tps["channel"]) / processor_seconds(work) / 1e6
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from rows import Row, show
+from rows import Row, processor_seconds, show
 
 from snpoint.data.shards import read_shard
 from snpoint.physics.drawing import draw
@@ -28,7 +26,6 @@ from snpoint.stages import cluster, image, match, simulate
 _ADC_PER_MEV = {"U": 1000.0, "V": 1100.0, "X": 4100.0}
 _ZERO = {"U": 0.0, "V": 0.0, "X": 0.0}
 _DETECTOR = "fdhd_1x2x2"
-_REPEATS = 5
 
 
 def simulated(folder: Path, events: int) -> Path:
@@ -67,17 +64,6 @@ def shard_of(tpstream: Path, folder: Path, window: tuple[int, int]) -> Path:
     return shard
 
 
-def rate(work: Callable[[], object], n: int) -> float:
-    """Things per second of CPU time, best of several."""
-    work()
-    seconds = []
-    for _ in range(_REPEATS):
-        start = time.process_time()
-        work()
-        seconds.append(time.process_time() - start)
-    return n / min(seconds)
-
-
 def drawing_rows(small: Path, large: Path) -> list[Row]:
     """Rates of drawing; new memory for images, one buffer used again for volumes."""
     rows = []
@@ -86,12 +72,14 @@ def drawing_rows(small: Path, large: Path) -> list[Row]:
     few = np.resize(np.arange(len(volumes.event_uid)), 128)
     one, three = (np.zeros((len(few), planes, 1242, 208), np.float32) for planes in (1, 3))
     for waveform in WAVEFORMS:
-        found = rate(lambda waveform=waveform: draw(images, chosen, 128, 32, waveform), len(chosen))
+        found = len(chosen) / processor_seconds(lambda waveform=waveform: draw(images, chosen, 128, 32, waveform))
         rows.append(Row(f"drawing 128x32, three planes, {waveform}", "375/s, one plane", 30_000, found, "images/s"))
     for waveform in WAVEFORMS:
-        found = rate(lambda waveform=waveform: draw(volumes, few, 1242, 208, waveform, planes=(2,), out=one), len(few))
+        found = len(few) / processor_seconds(
+            lambda waveform=waveform: draw(volumes, few, 1242, 208, waveform, planes=(2,), out=one)
+        )
         rows.append(Row(f"drawing 1242x208, one plane, {waveform}", "22/s", 1_000, found, "volumes/s"))
-    found = rate(lambda: draw(volumes, few, 1242, 208, "pentagon", out=three), len(few))
+    found = len(few) / processor_seconds(lambda: draw(volumes, few, 1242, 208, "pentagon", out=three))
     rows.append(Row("drawing 1242x208, three planes, pentagon", "7/s", 1_000, found, "volumes/s"))
     return rows
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
-from rows import Row, show
+from rows import Row, processor_seconds, show
 from toy_matching import Trees, match_settings, tiled
 
 from snpoint.data.tpstream import read_tpstream
@@ -26,7 +24,6 @@ from snpoint.physics.matching import compare, match
 METHODS = ("backtracker", "simide", "predecessor")
 DETECTOR = load_detector("fdhd_1x2x2")
 _NEEDED = ("tps", "mctruths", "mcparticles", "simides")
-_REPETITIONS = 5
 
 
 def measure() -> list[Row]:
@@ -56,28 +53,18 @@ def measure() -> list[Row]:
 
 def _rate(trees: Trees, method: str) -> float:
     settings = match_settings(truth=method)
-    return len(trees["tps"]["Event"]) / _seconds(lambda: match(trees, DETECTOR, settings=settings)) / 1e6
+    return len(trees["tps"]["Event"]) / processor_seconds(lambda: match(trees, DETECTOR, settings=settings)) / 1e6
 
 
 def _compared(trees: Trees) -> float:
     settings = match_settings()
-    return len(trees["tps"]["Event"]) / _seconds(lambda: compare(trees, DETECTOR, settings)) / 1e6
+    return len(trees["tps"]["Event"]) / processor_seconds(lambda: compare(trees, DETECTOR, settings)) / 1e6
 
 
 def _rate_with_reading(path: Path, n_tps: int, method: str) -> float:
     columns, settings = needed_columns(method, compare=False), match_settings(truth=method)
-    return n_tps / _seconds(lambda: match(read_tpstream(path, columns, columns), DETECTOR, settings=settings)) / 1e6
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    """Processor time of a piece of work [s], best of several after one to warm up."""
-    work()
-    best = float("inf")
-    for _ in range(_REPETITIONS):
-        start = time.process_time()
-        work()
-        best = min(best, time.process_time() - start)
-    return best
+    seconds = processor_seconds(lambda: match(read_tpstream(path, columns, columns), DETECTOR, settings=settings))
+    return n_tps / seconds / 1e6
 
 
 if __name__ == "__main__":
