@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from snpoint.physics.simulation import simulate_chunk
+from snpoint.physics.simulation.chunk import simulate_chunk
 from snpoint.settings import SimulateSettings
 
 

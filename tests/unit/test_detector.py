@@ -7,8 +7,8 @@ import pytest
 import toy_simulation
 from toy_geometry import drift_tick
 
-from snpoint.physics import charge as chg
-from snpoint.physics import detector as det
+from snpoint.physics.simulation import charge as chg
+from snpoint.physics.simulation import detector as det
 from snpoint.physics.geometry import load_detector
 from snpoint.settings import Noise
 

@@ -11,7 +11,7 @@ from toy_geometry import volume_numbers
 from snpoint.errors import ConfigError
 from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.kinematics import N_UNIFORMS, Primaries, draw_primaries, electron_energy
+from snpoint.physics.simulation.kinematics import N_UNIFORMS, Primaries, draw_primaries, electron_energy
 from snpoint.physics.statistics import containment
 from snpoint.settings import Flux, Spectrum
 

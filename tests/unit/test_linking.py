@@ -18,7 +18,7 @@ from snpoint.physics.linking import link
 from snpoint.physics.linking_assignment import assign
 from snpoint.physics.linking_scores import wires_of, y_of
 from snpoint.physics.matching import match
-from snpoint.physics.simulation import simulate_chunk
+from snpoint.physics.simulation.chunk import simulate_chunk
 from snpoint.settings import PREDECESSOR_ADC_PER_MEV
 
 CUTS = {

@@ -13,7 +13,7 @@ from snpoint.data.tpstream import SCHEMA, read_tpstream
 from snpoint.errors import UsageError
 from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.simulation import Trees, run_number, simulate_chunk
+from snpoint.physics.simulation.chunk import Trees, run_number, simulate_chunk
 from snpoint.stages import simulate
 
 DETECTOR = load_detector("fdhd_1x2x2")

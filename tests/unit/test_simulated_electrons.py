@@ -12,10 +12,10 @@ from toy_matching import match_settings
 
 from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, read_table, write_table
 from snpoint.data.tpstream import read_tpstream, write_tpstream
-from snpoint.physics import simulation
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.imaging import build_images
-from snpoint.physics.kinematics import Primaries
+from snpoint.physics.simulation import chunk as simulation
+from snpoint.physics.simulation.kinematics import Primaries
 from snpoint.stages import cluster, match
 
 DETECTOR = load_detector("fdhd_1x2x2")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from snpoint.physics.materials import DENSITY_G_CM3, collision_loss, radiative_loss
-from snpoint.physics.transport import Transport
+from snpoint.physics.simulation.materials import DENSITY_G_CM3, collision_loss, radiative_loss
+from snpoint.physics.simulation.transport import Transport
 from snpoint.physics.xoshiro import below, normal_pair, poisson, uniform
 
 ALONG_Z = np.array([0.0, 0.0, 1.0])

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from snpoint.data.tpstream import write_tpstream
-from snpoint.physics.simulation import simulate_chunk
+from snpoint.physics.simulation.chunk import simulate_chunk
 from snpoint.settings import SimulateSettings
 
 _log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics import detector as readout
-from snpoint.physics.charge import MEV, NE, X_NE
 from snpoint.physics.constants import ELECTRON_MASS_MEV, NO_TRACK
 from snpoint.physics.geometry import Detector
-from snpoint.physics.kinematics import Primaries
+from snpoint.physics.simulation import detector as readout
+from snpoint.physics.simulation.charge import MEV, NE, X_NE
+from snpoint.physics.simulation.kinematics import Primaries
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ def key(where: tuple[int, int, IntArray], counts: IntArray) -> Branches:
 
 
 def tps(rows: IntArray, truth: FloatArray, detector: Detector) -> Branches:
-    """TPs with the truth of the upstream backtracker; columns as in `snpoint.physics.detector`."""
+    """TPs with the truth of the upstream backtracker; columns as in `snpoint.physics.simulation.detector`."""
     channel = rows[:, readout.CHANNEL]
     plane = detector.plane(channel)
     n, signal = len(rows), rows[:, readout.ORIGIN] >= 0

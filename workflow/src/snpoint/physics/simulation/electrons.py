@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
 from snpoint.physics.constants import ELECTRON_MASS_MEV
-from snpoint.physics.materials import (
+from snpoint.physics.simulation.materials import (
     BREMS,
     BREMS_CUT_MEV,
     BREMS_SHAPE_LOG_ENERGY,
@@ -29,7 +29,7 @@ from snpoint.physics.materials import (
     SCREENING,
     SOFT,
 )
-from snpoint.physics.particles import (
+from snpoint.physics.simulation.particles import (
     DELTA,
     DESCENDANT,
     ELECTRON,
@@ -45,7 +45,7 @@ from snpoint.physics.particles import (
     turn,
     turned,
 )
-from snpoint.physics.photons import WIDEST_ANGLE
+from snpoint.physics.simulation.photons import WIDEST_ANGLE
 from snpoint.physics.xoshiro import State, uniform
 
 FloatArray = npt.NDArray[np.float64]

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
-from snpoint.physics.electrons import track_electron
-from snpoint.physics.materials import argon_tables
-from snpoint.physics.particles import (
+from snpoint.physics.simulation.electrons import track_electron
+from snpoint.physics.simulation.materials import argon_tables
+from snpoint.physics.simulation.particles import (
     FULL,
     N_DEPOSITS,
     N_STACK,
@@ -24,7 +24,7 @@ from snpoint.physics.particles import (
     Lists,
     new_lists,
 )
-from snpoint.physics.photons import track_photon
+from snpoint.physics.simulation.photons import track_photon
 from snpoint.physics.xoshiro import State
 
 FloatArray = npt.NDArray[np.float64]

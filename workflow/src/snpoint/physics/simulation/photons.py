@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
 from snpoint.physics.constants import ELECTRON_MASS_MEV
-from snpoint.physics.materials import COMPTON, END_LOSS, PAIR, PHOTO, PHOTON_CUT_MEV
-from snpoint.physics.particles import (
+from snpoint.physics.simulation.materials import COMPTON, END_LOSS, PAIR, PHOTO, PHOTON_CUT_MEV
+from snpoint.physics.simulation.particles import (
     ELECTRON,
     ENERGY,
     POSITRON,

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.charge import MAIN, NE, X_NE, Charge
 from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
+from snpoint.physics.simulation.charge import MAIN, NE, X_NE, Charge
 from snpoint.physics.xoshiro import State, below, normal_pair, poisson, uniform
 from snpoint.settings import Noise
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
-from snpoint.physics.materials import LOG_FIRST, LOG_STEP, N_POINTS
+from snpoint.physics.simulation.materials import LOG_FIRST, LOG_STEP, N_POINTS
 from snpoint.physics.xoshiro import State, uniform
 
 FloatArray = npt.NDArray[np.float64]

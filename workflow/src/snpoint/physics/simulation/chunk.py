@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.errors import ConfigError, UsageError
-from snpoint.physics import truthtables
-from snpoint.physics.charge import (
+from snpoint.physics.geometry import Detector, load_detector
+from snpoint.physics.simulation import truthtables
+from snpoint.physics.simulation.charge import (
     FULL,
     X_NE,
     clear_charge,
@@ -24,10 +25,9 @@ from snpoint.physics.charge import (
     new_charge,
     order_rows,
 )
-from snpoint.physics.detector import CHANNEL, START, add_noise_tps, electronics_of, find_tps, new_tps
-from snpoint.physics.geometry import Detector, load_detector
-from snpoint.physics.kinematics import N_UNIFORMS, Primaries, draw_primaries
-from snpoint.physics.transport import Shower, Transport
+from snpoint.physics.simulation.detector import CHANNEL, START, add_noise_tps, electronics_of, find_tps, new_tps
+from snpoint.physics.simulation.kinematics import N_UNIFORMS, Primaries, draw_primaries
+from snpoint.physics.simulation.transport import Shower, Transport
 from snpoint.settings import SimulateSettings
 
 FloatArray = npt.NDArray[np.float64]
