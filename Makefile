@@ -5,7 +5,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHON
 
-.PHONY: help env demo real-data compare-frames test nightly bench-data lint format clean
+.PHONY: help env demo real-data compare-frames validate-simulation test nightly bench-data bench-simulation lint format clean
 
 help:             ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -29,6 +29,17 @@ compare-frames: $(VENV)/.$(ENV)  ## what the canonical frame is worth: 30,000 tr
 	@snakemake --profile local $(foreach v,v0_30k v0_raw_30k,results/electron_direction/$(v)/evaluate/metrics.json)
 	@snpoint compare electron_direction/v0_raw_30k electron_direction/v0_30k --at-least 20
 
+VERSION ?= v1_40k
+PREDICTIONS = $(foreach d,$(1),results/electron_direction/$(VERSION)/predict/$(d)/predictions.npz)
+
+validate-simulation: $(VENV)/.$(ENV)  ## the simulation beside Geant4, published tables and the real files (hours on two cores; pages in docs/validation)
+	@snakemake --profile local $(call PREDICTIONS,fdhd_es fdhd_cc twins_es twins_cc)
+	@snpoint validate transport --events 20000 -o docs/validation
+	@snpoint validate events -o docs/validation
+	@snpoint validate backgrounds -o docs/validation
+	@snpoint validate real --real results/samples/fdhd_es results/samples/fdhd_cc --twins results/samples/twins_es results/samples/twins_cc -o docs/validation
+	@snpoint validate errors --real $(call PREDICTIONS,fdhd_es fdhd_cc) --twins $(call PREDICTIONS,twins_es twins_cc) -o docs/validation
+
 test: $(VENV)/.dev  ## the test suite
 	@pytest -m "not nightly"
 
@@ -37,6 +48,9 @@ nightly: $(VENV)/.dev  ## the long variants as well
 
 bench-data: $(VENV)/.dev  ## the data chain's speed on one core, beside the predecessor's (fails where a limit is missed)
 	@NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/benchmarks/data_chain.py
+
+bench-simulation: $(VENV)/.dev  ## events per second on one core, and memory (fails where a limit is missed)
+	@NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/benchmarks/simulate.py
 
 lint: $(VENV)/.dev  ## formatting, types, layers, workflow
 	@ruff check . && ruff format --check .

@@ -63,6 +63,8 @@ def test_card_counts_what_is_there(tmp_path):
         "too_few_planes": 0,
         "passed": 60,
         "copies": 0,
+        "events": 0,
+        "events_passed": 60,
         "asked": None,
         "selected": 60,
     }

@@ -39,6 +39,14 @@ def test_good_dataset_has_no_problems(tmp_path):
     assert card_of(tmp_path, good())["problems"] == []
 
 
+def test_events_that_give_no_image_are_counted_as_losses(tmp_path):
+    arrays = good(files=[source(n_events=640), source("prodmarley_es_2.root", n_events=160, problem="broken")])
+    second = in_pairs(arrays)
+    card = card_of(tmp_path, arrays, max_quarantined=0.5)
+    assert second.sum() == 300
+    assert (card["counts"]["events"], card["counts"]["events_passed"]) == (640, 300)
+
+
 def test_several_clusters_per_event_are_no_problem(tmp_path):
     arrays = good()
     second = in_pairs(arrays)

@@ -125,8 +125,6 @@ def match_settings(sample: str, chunk: str) -> settings.MatchSettings:
     content = load_sample(sample)
     changes: dict[str, Any] = {"sha256": dict(inputs.checksums(sample, content, chunk))}
     changes["production"] = content.match.production or inputs.simulated_tag(sample, content)
-    if inputs.is_stand_in(content) and content.stand_in_interaction != "truth":
-        changes["interaction"] = content.stand_in_interaction
     if content.background:
         pool = content.background.sample
         declared = content.match.background_production

@@ -77,7 +77,6 @@ class Sample(Described):
         description="where relative file names lie: $SNPOINT_DATA (or ./data), or $SNPOINT_PRODUCTION; without the "
         "latter a simulated stand-in takes the place of the files"
     )
-    stand_in_interaction: Literal["truth", "ES", "CC"] = Field(description="what a production's stand-in is taken for")
     chunks: Count | None = Field(description="chunks of a simulated sample, or of a production's stand-in")
     files: list[str] = Field(description="file names or patterns, below the folder or absolute")
     exclude: list[str] = Field(description="names or patterns of files to leave out: the copies, the broken ones")
@@ -90,6 +89,13 @@ class Sample(Described):
     calibrate: settings.CalibrateSettings
     cluster: settings.ClusterSettings
     job: Job
+
+    @model_validator(mode="after")
+    def _whole_burst(self) -> Sample:
+        parts = self.simulate.burst.chunks
+        if self.source == "simulated" and self.simulate.generator == "burst" and self.chunks != parts:
+            raise PydanticCustomError("key", f"must be equal to simulate.burst.chunks ({parts})", {"key": "chunks"})  # type: ignore[arg-type]
+        return self
 
 
 class Dataset(Described):

@@ -85,6 +85,7 @@ def make(
     passed, counts = passing(read.images, settings.selection, split)
     rows, copies = _without_copies(settings, read, passed, split)
     counts["copies"] = counts["passed"] - len(rows)
+    counts |= _events(read, rows)
     rows, found = taken(read.images, rows, settings, counts, split)
     assigned = _assigned(settings, read.images["event_uid"][rows]) if given is None else np.concatenate(given)[rows]
     write_split(split, _split_arrays(read, rows, assigned))
@@ -151,6 +152,12 @@ def _without_copies(
             )
         rows = rows[~found.later]
     return rows, reports
+
+
+def _events(read: _Shards, rows: np.ndarray) -> dict[str, int]:
+    """Events in the input files, and those of them that an image is left of: the others are losses."""
+    n_events = sum(int(file["n_events"]) for file in read.sources["files"] if not file["problem"])
+    return {"events": n_events, "events_passed": len(np.unique(read.images["event_uid"][rows]))}
 
 
 def _named(report: dict[str, Any], read: _Shards, rows: np.ndarray) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from snpoint.physics.simulation.particles import (
     DESCENDANT,
     ELECTRON,
     ENERGY,
+    FULL,
     PHOTON,
     Lists,
     deposit,
@@ -63,7 +64,7 @@ def track_electron(
     ``particle`` is moved to where it stopped.
     """
     path = 0.0
-    while particle[ENERGY] >= ELECTRON_CUT_MEV and lists.counts[2] == 0:
+    while particle[ENERGY] >= ELECTRON_CUT_MEV and lists.counts[FULL] == 0:
         energy = particle[ENERGY]
         index, part = locate(energy)
         loss = table_value(table, LOSS, index, part)
@@ -136,7 +137,7 @@ def _knock(particle: FloatArray, family: int, state: State, lists: Lists) -> Non
     azimuth = random_azimuth(state)
     delta_cosine = math.sqrt(delta * (energy + mass2) / (energy * (delta + mass2)))
     kept_cosine = math.sqrt(kept * (energy + mass2) / (energy * (kept + mass2)))
-    direction = turned(particle[4:7], min(delta_cosine, 1.0), azimuth)
+    direction = turned(particle, min(delta_cosine, 1.0), azimuth)
     push(lists, ELECTRON, max(family, DELTA), delta, particle, direction)
     turn(particle, min(kept_cosine, 1.0), azimuth + math.pi)
     particle[ENERGY] = kept
@@ -170,7 +171,7 @@ def _radiate(particle: FloatArray, state: State, lists: Lists) -> None:
             break
     width = ELECTRON_MASS_MEV / (energy + ELECTRON_MASS_MEV)
     angle = min(width * math.sqrt(1.0 / uniform(state) - 1.0), WIDEST_ANGLE)
-    direction = turned(particle[4:7], math.cos(angle), random_azimuth(state))
+    direction = turned(particle, math.cos(angle), random_azimuth(state))
     push(lists, PHOTON, DESCENDANT, photon, particle, direction)
     particle[ENERGY] = energy - photon
 
@@ -194,6 +195,6 @@ def _annihilate(particle: FloatArray, state: State, lists: Lists) -> None:
     """Two photons back to back, isotropic."""
     cosine, azimuth = 2.0 * uniform(state) - 1.0, random_azimuth(state)
     sine = math.sqrt(1.0 - cosine * cosine)
-    direction = np.array([sine * math.cos(azimuth), sine * math.sin(azimuth), cosine])
-    push(lists, PHOTON, DESCENDANT, ELECTRON_MASS_MEV, particle, direction)
-    push(lists, PHOTON, DESCENDANT, ELECTRON_MASS_MEV, particle, -direction)
+    u, v = sine * math.cos(azimuth), sine * math.sin(azimuth)
+    push(lists, PHOTON, DESCENDANT, ELECTRON_MASS_MEV, particle, (u, v, cosine))
+    push(lists, PHOTON, DESCENDANT, ELECTRON_MASS_MEV, particle, (-u, -v, -cosine))

@@ -19,11 +19,12 @@ from snpoint.physics.xoshiro import State, uniform
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-ELECTRON, POSITRON, PHOTON = 0, 1, 2
+ELECTRON, POSITRON, PHOTON, HEAVY, NOTHING = 0, 1, 2, 3, 4
+"""Kinds of particles; `HEAVY`: protons and alphas, `NOTHING`: what leaves no energy."""
 PRIMARY, DELTA, DESCENDANT = 0, 1, 2
-"""Class of a deposit: the primary, a delta ray and its offspring, a descendant of a photon."""
+"""Class of a deposit: the particle itself, a delta ray and its offspring, a descendant of a photon."""
 ENERGY = 0
-N_STACK, N_DEPOSITS, FULL = 0, 1, 2
+N_STACK, N_DEPOSITS, FULL, OWNER = 0, 1, 2, 3
 """Indices into ``counts``."""
 
 
@@ -34,7 +35,8 @@ class Lists(NamedTuple):
     kinds: IntArray  # (capacity, 2) their kind and class
     deposits: FloatArray  # (capacity, 5) x, y, z [cm], energy [MeV], density of the ionization [MeV/cm]
     classes: IntArray  # (capacity,) class of each deposit
-    counts: IntArray  # (3,) N_STACK, N_DEPOSITS, FULL
+    owners: IntArray  # (capacity,) the particle of the event that each deposit descends from
+    counts: IntArray  # (4,) N_STACK, N_DEPOSITS, FULL, and OWNER: the particle that is followed now
 
 
 def new_lists(capacity: int) -> Lists:
@@ -45,12 +47,15 @@ def new_lists(capacity: int) -> Lists:
         np.zeros((waiting, 2), np.int64),
         np.zeros((capacity, 5)),
         np.zeros(capacity, np.int64),
-        np.zeros(3, np.int64),
+        np.zeros(capacity, np.int64),
+        np.zeros(4, np.int64),
     )
 
 
 @compiled()
-def push(lists: Lists, kind: int, family: int, energy: float, particle: FloatArray, direction: FloatArray) -> None:
+def push(
+    lists: Lists, kind: int, family: int, energy: float, particle: FloatArray, direction: tuple[float, float, float]
+) -> None:
     """Put a new particle on the stack, at the position of ``particle``."""
     n = lists.counts[N_STACK]
     if n >= lists.stack.shape[0]:
@@ -59,7 +64,7 @@ def push(lists: Lists, kind: int, family: int, energy: float, particle: FloatArr
     lists.stack[n, ENERGY] = energy
     for axis in range(3):
         lists.stack[n, 1 + axis] = particle[1 + axis]
-        lists.stack[n, 4 + axis] = direction[axis]
+    lists.stack[n, 4], lists.stack[n, 5], lists.stack[n, 6] = direction
     lists.kinds[n, 0] = kind
     lists.kinds[n, 1] = family
     lists.counts[N_STACK] = n + 1
@@ -78,6 +83,7 @@ def deposit(lists: Lists, family: int, energy: float, density: float, x: float, 
     lists.deposits[n, 3] = energy
     lists.deposits[n, 4] = density
     lists.classes[n] = family
+    lists.owners[n] = lists.counts[OWNER]
     lists.counts[N_DEPOSITS] = n + 1
 
 
@@ -96,22 +102,22 @@ def table_value(table: FloatArray, row: int, index: int, part: float) -> float:
 
 
 @compiled()
-def turned(direction: FloatArray, cosine: float, azimuth: float) -> FloatArray:
-    """``direction`` turned by a polar angle with this cosine, at this azimuth around it."""
-    u, v, w = direction[0], direction[1], direction[2]
+def turned(particle: FloatArray, cosine: float, azimuth: float) -> tuple[float, float, float]:
+    """Direction of ``particle`` turned by a polar angle with this cosine, at this azimuth around it.
+
+    Numbers, not an array: making one costs as much as the rest of a step.
+    """
+    u, v, w = particle[4], particle[5], particle[6]
     sine = math.sqrt(max(0.0, 1.0 - cosine * cosine))
     a, b = sine * math.cos(azimuth), sine * math.sin(azimuth)
-    out = np.empty(3)
     across = math.sqrt(u * u + v * v)
     if across < 1e-10:
-        sign = 1.0 if w > 0 else -1.0
-        out[0], out[1], out[2] = a, b, sign * cosine
-        return out
-    out[0] = u * cosine + (a * u * w - b * v) / across
-    out[1] = v * cosine + (a * v * w + b * u) / across
-    out[2] = w * cosine - a * across
-    norm = math.sqrt(out[0] ** 2 + out[1] ** 2 + out[2] ** 2)
-    return out / norm
+        return a, b, cosine if w > 0 else -cosine
+    x = u * cosine + (a * u * w - b * v) / across
+    y = v * cosine + (a * v * w + b * u) / across
+    z = w * cosine - a * across
+    norm = 1.0 / math.sqrt(x * x + y * y + z * z)
+    return x * norm, y * norm, z * norm
 
 
 @compiled()
@@ -123,7 +129,7 @@ def random_azimuth(state: State) -> float:
 @compiled()
 def turn(particle: FloatArray, cosine: float, azimuth: float) -> None:
     """Turn the direction of a particle in place."""
-    particle[4:7] = turned(particle[4:7], cosine, azimuth)
+    particle[4], particle[5], particle[6] = turned(particle, cosine, azimuth)
 
 
 @compiled()

@@ -33,27 +33,34 @@ WIDEST_ANGLE = 1.5
 
 
 @compiled()
-def track_photon(particle: FloatArray, family: int, state: State, table: FloatArray, lists: Lists) -> None:
-    """Follow a photon until it is absorbed; electrons and positrons it makes go on the stack."""
+def track_photon(particle: FloatArray, family: int, state: State, table: FloatArray, lists: Lists) -> float:
+    """Follow a photon until it is absorbed; electrons and positrons it makes go on the stack. Gives its path [cm].
+
+    ``particle`` is moved to where it was absorbed.
+    """
+    path = 0.0
     while True:
         energy = particle[ENERGY]
         if energy < PHOTON_CUT_MEV:
-            deposit(lists, family, energy, table[END_LOSS, 0], particle[1], particle[2], particle[3])
-            return
+            if energy > 0.0:
+                deposit(lists, family, energy, table[END_LOSS, 0], particle[1], particle[2], particle[3])
+            return path
         index, part = locate(energy)
         compton = table_value(table, COMPTON, index, part)
         pair = table_value(table, PAIR, index, part) if energy > 2 * ELECTRON_MASS_MEV else 0.0
         total = compton + pair + table_value(table, PHOTO, index, part)
-        move(particle, -math.log(uniform(state)) / total)
+        step = -math.log(uniform(state)) / total
+        move(particle, step)
+        path += step
         choice = uniform(state) * total
         if choice < compton:
             _scatter(particle, family, state, table, lists)
-        elif choice < compton + pair:
+            continue
+        if choice < compton + pair:
             _make_pair(particle, family, state, lists)
-            return
         else:
-            push(lists, ELECTRON, family, energy, particle, particle[4:7])
-            return
+            push(lists, ELECTRON, family, energy, particle, (particle[4], particle[5], particle[6]))
+        return path
 
 
 @compiled()
@@ -76,15 +83,16 @@ def _scatter(particle: FloatArray, family: int, state: State, table: FloatArray,
     """Compton scattering on a free electron; the recoil takes the momentum difference's direction."""
     energy = particle[ENERGY]
     kept, t = _compton_fraction(energy / ELECTRON_MASS_MEV, state)
-    recoil = energy * particle[4:7]
+    u, v, w = energy * particle[4], energy * particle[5], energy * particle[6]
     turn(particle, 1.0 - t, random_azimuth(state))
-    recoil -= energy * kept * particle[4:7]
-    length = math.sqrt(recoil[0] ** 2 + recoil[1] ** 2 + recoil[2] ** 2)
-    particle[ENERGY] = energy * kept
+    left = energy * kept
+    u, v, w = u - left * particle[4], v - left * particle[5], w - left * particle[6]
+    length = math.sqrt(u * u + v * v + w * w)
+    particle[ENERGY] = left
     if length > 0.0:
-        push(lists, ELECTRON, family, energy * (1.0 - kept), particle, recoil / length)
+        push(lists, ELECTRON, family, energy - left, particle, (u / length, v / length, w / length))
     else:
-        deposit(lists, family, energy * (1.0 - kept), table[END_LOSS, 0], particle[1], particle[2], particle[3])
+        deposit(lists, family, energy - left, table[END_LOSS, 0], particle[1], particle[2], particle[3])
 
 
 @compiled()
@@ -95,5 +103,5 @@ def _make_pair(particle: FloatArray, family: int, state: State, lists: Lists) ->
     for kind, energy in ((ELECTRON, first), (POSITRON, shared - first)):
         mean = ELECTRON_MASS_MEV / (energy + ELECTRON_MASS_MEV)
         angle = min(-mean * math.log(uniform(state)), WIDEST_ANGLE)
-        direction = turned(particle[4:7], math.cos(angle), random_azimuth(state))
+        direction = turned(particle, math.cos(angle), random_azimuth(state))
         push(lists, kind, family, energy, particle, direction)
