@@ -31,6 +31,24 @@ def test_a_changed_constant_moves_the_compiled_code(package: Path) -> None:
     assert cache_folder(package) != before
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from snpoint.physics.deeper.tables import (\n    STEP_CM,\n)\n",
+        "from snpoint.physics.deeper import tables\n",
+        "from snpoint.physics.deeper import tables as t\n",
+    ],
+)
+def test_modules_of_packages_count(package: Path, line: str) -> None:
+    (package / "deeper").mkdir()
+    kernel = "from snpoint.physics.compiled import compiled\n" + line
+    (package / "deeper/kernel.py").write_text(kernel, encoding="utf-8")
+    (package / "deeper/tables.py").write_text("STEP_CM = 0.05\n", encoding="utf-8")
+    before = cache_folder(package)
+    (package / "deeper/tables.py").write_text("STEP_CM = 0.10\n", encoding="utf-8")
+    assert cache_folder(package) != before
+
+
 def test_a_change_elsewhere_compiles_nothing_again(package: Path) -> None:
     before = cache_folder(package)
     (package / "other.py").write_text("LEVEL = 2\n", encoding="utf-8")

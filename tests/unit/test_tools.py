@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from made_predictions import predictions
 
 from snpoint.data.atomic import write_json, write_npz
 from snpoint.data.contracts import FORMAT_VERSION
+from snpoint.physics.angles import angle_deg
 from snpoint.physics.sphere import normalized
+from snpoint.physics.statistics import containment
 from snpoint.tools import compare, registry
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -50,6 +53,21 @@ def test_registry_shows_both_baselines_and_fits_a_terminal(here: Path) -> None:
     assert table[0].split()[1:] == ["44.3", "40.8", "to", "48.0", "27.9", "0.18", "126.8", "111.1", "1425"]
     assert table[1].split()[1:] == ["44.3", "40.8", "to", "48.0", "27.9", "0.18", "-", "111.1", "1425"]
     assert table[2].split()[1:] == ["not", "yet"]
+
+
+def test_registry_shows_the_hard_reference_dataset_beside_the_clean_one(here: Path) -> None:
+    common = {"task": "electron_direction", "dataset": "reference_es"} | FIGURES
+    rows = [common | {"version": version, "principal_axis_68_deg": None} for version in ("v5", "v6")]
+    write_json(here / "results/registry.json", {"format_version": FORMAT_VERSION, "versions": rows})
+    arrays = predictions(2000)
+    arrays["direction_true"][:500] = np.nan  # background: no direction
+    write_npz(here / "results/electron_direction/v5/predict/reference_es_full/predictions.npz", arrays)
+    lines = CliRunner().invoke(registry.command).output.splitlines()
+    known = np.isfinite(arrays["direction_true"]).all(axis=1)
+    expected = containment(angle_deg(arrays["direction_true"][known], arrays["direction_pred"][known]))
+    beside = [line.split() for line in lines if line.startswith("  on reference_es_full")]
+    assert beside[0][2:] == [f"{expected:.1f}", "1500"]
+    assert beside[1][2:4] == ["not", "yet"] and beside[1][-1].endswith("v6/predict/reference_es_full/predictions.npz")
 
 
 def test_registry_that_is_none_is_one_line(here: Path) -> None:

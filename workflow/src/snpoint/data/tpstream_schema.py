@@ -52,3 +52,9 @@ SCHEMA: dict[str, dict[str, str]] = {
     "simides": _columns(_KEY + "u4: channel; u2: timestamp; f4: numelectrons energy x y z; i4: trackID origTrackID"),
 }
 """Branches of each tree with their types: numpy dtype codes, or ``string``."""
+EXTRA: dict[str, dict[str, str]] = {
+    "burst": _columns(_KEY + "f8: time_s; u1: interaction; f8: direction_x direction_y direction_z")
+}
+"""Trees that LArSoft's files do not have and readers may ignore. ``burst``: one row for each event of a simulated
+burst, with its time since the beginning [s], what it is (0 background, 1 ES, 2 CC), and the true direction of flight of
+the neutrinos (unit vector, detector frame), the same in all rows."""

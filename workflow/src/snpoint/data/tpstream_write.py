@@ -6,7 +6,7 @@ reads back the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,17 @@ import numpy as np
 import uproot
 
 from snpoint.data.atomic import replacing
-from snpoint.data.tpstream_schema import BACKTRACKER, DIRECTORY, SCHEMA, STRING, TP_FOLDER, TP_PREFIX, Tree
+from snpoint.data.tpstream_schema import BACKTRACKER, DIRECTORY, EXTRA, SCHEMA, STRING, TP_FOLDER, TP_PREFIX, Tree
 from snpoint.errors import DataError
 
+Part = Mapping[str, Mapping[str, Any]]
+
+_KINDS = SCHEMA | EXTRA
 _ROWS_PER_BASKET = 1 << 16
 """A basket is read as a whole: small ones keep the memory of a reader of slices small."""
 
 
-def write_tpstream(path: str | Path, trees: Mapping[str, Mapping[str, Any]], layout: str = "1x2x2") -> None:
+def write_tpstream(path: str | Path, trees: Part | Iterable[Part], layout: str = "1x2x2") -> None:
     """Write a TPStream file: same directory, trees, branches and number types as LArSoft's, whole or not at all.
 
     Parameters
@@ -30,34 +33,58 @@ def write_tpstream(path: str | Path, trees: Mapping[str, Mapping[str, Any]], lay
     path
         The ROOT file.
     trees
-        Tree -> branch -> array, as `read_tpstream` returns it. ``tps`` must be there; truth trees and the ``bt_*``
-        branches may be missing.
+        Tree -> branch -> array, as `read_tpstream` returns it; or an iterable of such parts, written one after the
+        other, so that no more than one of them is in memory. ``tps`` must be there; truth trees and the ``bt_*``
+        branches may be missing, but then in all parts.
     layout
         Name of the geometry in the name of the tree of TPs.
 
     Raises
     ------
     DataError
-        A tree or branch is unknown or missing, lengths differ, or a value does not fit the type of its branch.
+        A tree or branch is unknown or missing, lengths differ, a value does not fit the type of its branch, or the
+        parts have different trees or branches. Nothing is written then.
     """
-    if "tps" not in trees:
-        raise DataError(f"{path}: cannot write a TPStream without the tree 'tps'")
-    checked = {tree: _checked(tree, content, path) for tree, content in trees.items()}
+    parts = iter([trees] if isinstance(trees, Mapping) else trees)
+    first = _checked(next(parts, {}), path)
+    branches = {tree: set(content) for tree, content in first.items()}
     with replacing(path) as temporary, uproot.recreate(temporary, compression=uproot.ZLIB(1)) as file:
-        for tree, content in checked.items():
-            name = f"{TP_FOLDER}/{TP_PREFIX}{layout}" if tree == "tps" else f"{DIRECTORY}/{tree}"
-            kinds = SCHEMA[tree]
-            types = {key: STRING if kinds[key] == STRING else content[key].dtype for key in content}
-            file.mktree(name, types, title=name.rsplit("/", 1)[1])
-            for start in range(0, len(content["Event"]), _ROWS_PER_BASKET):
-                rows = slice(start, start + _ROWS_PER_BASKET)
-                file[name].extend({key: _writable(values[rows]) for key, values in content.items()})
+        names = {tree: _make_tree(file, tree, content, layout) for tree, content in first.items()}
+        _extend(file, names, first)
+        del first
+        for part in parts:
+            checked = _checked(part, path)
+            if {tree: set(content) for tree, content in checked.items()} != branches:
+                raise DataError(f"{path}: parts of one file have different trees or branches")
+            _extend(file, names, checked)
+            del part, checked  # or they would still be there while the next part is made
 
 
-def _checked(tree: str, content: Mapping[str, Any], path: str | Path) -> Tree:
-    if tree not in SCHEMA:
-        raise DataError(f"{path}: a TPStream has no tree '{tree}', only {list(SCHEMA)}")
-    kinds = SCHEMA[tree]
+def _make_tree(file: Any, tree: str, content: Tree, layout: str) -> str:
+    name = f"{TP_FOLDER}/{TP_PREFIX}{layout}" if tree == "tps" else f"{DIRECTORY}/{tree}"
+    kinds = _KINDS[tree]
+    types = {key: STRING if kinds[key] == STRING else content[key].dtype for key in content}
+    file.mktree(name, types, title=name.rsplit("/", 1)[1])
+    return name
+
+
+def _extend(file: Any, names: Mapping[str, str], part: Mapping[str, Tree]) -> None:
+    for tree, content in part.items():
+        for start in range(0, len(content["Event"]), _ROWS_PER_BASKET):
+            rows = slice(start, start + _ROWS_PER_BASKET)
+            file[names[tree]].extend({key: _writable(values[rows]) for key, values in content.items()})
+
+
+def _checked(part: Part, path: str | Path) -> dict[str, Tree]:
+    if "tps" not in part:
+        raise DataError(f"{path}: cannot write a TPStream without the tree 'tps'")
+    return {tree: _checked_tree(tree, content, path) for tree, content in part.items()}
+
+
+def _checked_tree(tree: str, content: Mapping[str, Any], path: str | Path) -> Tree:
+    if tree not in _KINDS:
+        raise DataError(f"{path}: a TPStream has no tree '{tree}', only {list(_KINDS)}")
+    kinds = _KINDS[tree]
     if tree == "tps" and not any(key in content for key in BACKTRACKER):
         kinds = {key: kind for key, kind in kinds.items() if key not in BACKTRACKER}
     missing, unknown = [key for key in kinds if key not in content], [key for key in content if key not in kinds]

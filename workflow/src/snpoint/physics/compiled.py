@@ -26,20 +26,33 @@ def compiled(**options: Any) -> Callable[[_F], _F]:
     return decorator
 
 
+_IMPORT = re.compile(rb"from snpoint\.physics((?:\.\w+)*) import (\([^)]*\)|[^\n]*)")
+
+
 def _digest(folder: Path) -> str:
     """Digest of the modules with compiled functions and of all modules of the folder that these import."""
-    texts = {path.stem: path.read_bytes() for path in folder.glob("*.py")}
+    paths = {".".join(path.relative_to(folder).with_suffix("").parts): path for path in folder.rglob("*.py")}
+    texts = {name: path.read_bytes() for name, path in paths.items()}
     found: set[str] = set()
     waiting = {name for name, text in texts.items() if b"snpoint.physics.compiled import" in text}
     while waiting:
         name = waiting.pop()
         found.add(name)
-        imported = {match.decode() for match in re.findall(rb"snpoint\.physics\.(\w+)", texts[name])}
-        waiting |= (imported & texts.keys()) - found
+        waiting |= (_imported(texts[name]) & texts.keys()) - found
     sources = hashlib.sha256(numba.__version__.encode())
     for name in sorted(found):
         sources.update(name.encode() + b"\0" + texts[name])
     return sources.hexdigest()[:16]
+
+
+def _imported(text: bytes) -> set[str]:
+    """Modules below ``snpoint.physics`` that a source may import: each package, and each name taken from one."""
+    found: set[str] = set()
+    for package, names in _IMPORT.findall(text):
+        base = package.decode().lstrip(".")
+        found.add(base)
+        found |= {".".join(filter(None, (base, name.decode()))) for name in re.findall(rb"\w+", names)}
+    return found
 
 
 def cache_folder(folder: Path) -> Path:

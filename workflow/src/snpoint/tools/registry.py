@@ -11,6 +11,10 @@ from snpoint import config, paths
 from snpoint.errors import DataError, InputMissingError
 
 
+BESIDE = {"reference_es": "reference_es_full"}
+"""Dataset that figures are quoted on -> the harder one whose figures belong beside them."""
+
+
 @click.command("registry")
 def command() -> None:
     """Print the registry as a table, and the files people look at first."""
@@ -26,6 +30,8 @@ def command() -> None:
     click.echo(_HEADER)
     for row in rows:
         click.echo(_line(row))
+        if row.get("dataset") in BESIDE:
+            click.echo(_beside(row["task"], row["version"], BESIDE[row["dataset"]]))
     click.echo()
     click.echo(f"registry    {paths.REGISTRY_CSV}")
     click.echo(f"report      {paths.REPORT_PAGE}")
@@ -51,6 +57,22 @@ def _line(row: dict[str, Any]) -> str:
         f" {row['flipped_fraction']:7.2f} {_degrees(row['principal_axis_68_deg']):>12s}"
         f" {_degrees(row['isotropic_68_deg']):>6s} {row['n_test']:7d}"
     )
+
+
+def _beside(task: str, version: str, dataset: str) -> str:
+    """The same network on another dataset, none of whose events it has seen."""
+    from snpoint.data.contracts import PREDICTIONS
+    from snpoint.data.results import read_npz
+    from snpoint.physics.angles import angle_deg
+    from snpoint.physics.statistics import containment
+
+    name, path = f"  on {dataset}", Path(paths.predictions(dataset, task, version))
+    if not path.exists():
+        return f"{name:32s} {'not yet':>9s}   snakemake --profile local {path}"
+    table = read_npz(path, PREDICTIONS)
+    errors = angle_deg(table["direction_true"], table["direction_pred"])
+    errors = errors[(table["energy_true_mev"] > 0) & (errors >= 0)]  # NaN where nothing is known
+    return f"{name:32s} {containment(errors):9.1f} {'':>16s} {'':>6s} {'':>7s} {'':>12s} {'':>6s} {len(errors):7d}"
 
 
 def _degrees(value: float | None) -> str:

@@ -6,6 +6,7 @@ The responses, thresholds and noise were fitted to TPs and SimIDEs of a LArSoft 
 from __future__ import annotations
 
 import math
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -13,22 +14,22 @@ import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
-from snpoint.physics.simulation.charge import MAIN, NE, X_NE, Charge
+from snpoint.physics.simulation.charge import NE, X_NE, Charge
 from snpoint.physics.xoshiro import State, below, normal_pair, poisson, uniform
 from snpoint.settings import Noise
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_WIRE_STREAM = 1
+"""Tells the random numbers of the wires' noise from others of the same detector."""
 REACH = 30
 """The response to a point charge is kept on -REACH .. REACH ticks."""
-THRESHOLDS_ADC = (70.0, 70.0, 60.0)
-"""A sample above belongs to a TP; planes U, V, X."""
 TRUTH_SHIFT_TICKS = (8, 4, -3)
 """A TP owns the charge that arrives in its own window moved by this much (exactly what LArSoft does)."""
 
 CHANNEL, START, LENGTH, TO_PEAK, INTEGRAL, PEAK, ORIGIN = range(7)
-"""Columns of the TPs; `ORIGIN` is 0 the primary electron, 1 a daughter, -1 noise."""
+"""Columns of the TPs; `ORIGIN` is that of most of the charge (`charge.Charge`), -1 for noise."""
 SHARE, MEV, ELECTRONS, POSITION, OWN_POSITION = 0, 1, 2, 3, 6
 """Columns of the truth of TPs: share of the leading origin, energy, electrons, all charge's mean, its own mean."""
 
@@ -45,7 +46,7 @@ class Electronics(NamedTuple):
 
     response: FloatArray  # (3, 2 REACH + 1) ADC per electron against tick
     thresholds: FloatArray  # (3,) ADC
-    white: FloatArray  # (3,) standard deviation of the noise under a signal [ADC]
+    white: FloatArray  # (channels,) standard deviation of the noise under a signal [ADC]
     noise_tps: FloatArray  # (3,) mean standalone noise TPs per event
     planes: IntArray  # (channels per APA,) plane of each local channel
     ranges: IntArray  # (3, 2) first local channel and number of channels of each plane
@@ -82,14 +83,28 @@ def responses() -> FloatArray:
     return np.stack([u, v, x])
 
 
+def wire_noise(detector: Detector, noise: Noise) -> FloatArray:
+    """Standard deviation of the noise of each channel, shape (channels,) [ADC].
+
+    The mean of its plane times a lognormal factor of mean 1, fixed by the name of the detector and the channel.
+    """
+    channels = np.arange(detector.n_channels)
+    rng = np.random.default_rng([zlib.crc32(detector.name.encode()), _WIRE_STREAM])
+    spread = math.sqrt(math.log1p(noise.wire_spread**2))
+    factors = np.exp(spread * rng.standard_normal(detector.n_channels) - 0.5 * spread**2)
+    plane = detector.plane(channels)
+    means = np.array(noise.white_adc.as_tuple(), np.float64)
+    return np.asarray(np.where(plane >= 0, means[plane], 0.0) * factors)
+
+
 def electronics_of(detector: Detector, noise: Noise) -> Electronics:
     """Flat arrays of the readout of a detector."""
     planes = detector.plane(np.arange(detector.channels_per_apa))
     ranges = [(np.flatnonzero(planes == p)[0], np.count_nonzero(planes == p)) for p in range(3)]
     return Electronics(
         responses(),
-        np.array(THRESHOLDS_ADC),
-        np.array(noise.white_adc.as_tuple(), np.float64),
+        np.array(detector.threshold_adc),
+        wire_noise(detector, noise),
         np.array(noise.tps_per_event.as_tuple(), np.float64),
         planes,
         np.array(ranges, np.int64),
@@ -99,62 +114,56 @@ def electronics_of(detector: Detector, noise: Noise) -> Electronics:
 
 @compiled()
 def find_tps(charge: Charge, order: IntArray, state: State, readout: Electronics, tps: TPs) -> None:
-    """Digitize every channel with charge and find its TPs. ``order`` is that of `charge.order_rows`."""
-    n_ticks = readout.sizes[2]
-    samples, lit = np.zeros(n_ticks), np.zeros(n_ticks, np.bool_)
-    first, n = 0, order.shape[0]
+    """Digitize every channel with charge and find its TPs. ``order`` is that of `charge.order_rows`.
+
+    A channel is taken in pieces, as far as the response to one piece of charge does not reach the next one's.
+    """
+    n_ticks, n = readout.sizes[2], order.shape[0]
+    samples = np.zeros(n_ticks)
+    origins, sums = np.empty(n, np.int64), np.empty((n, 5))
+    first = 0
     while first < n:
-        channel = charge.keys[order[first], 0]
-        last = first
+        channel, last = charge.keys[order[first], 0], first + 1
         while last < n and charge.keys[order[last], 0] == channel:
+            if charge.keys[order[last], 1] - charge.keys[order[last - 1], 1] > 2 * REACH + 1:
+                break
             last += 1
         plane = readout.planes[channel % readout.sizes[0]]
         low = max(charge.keys[order[first], 1] - REACH, 0)
         high = min(charge.keys[order[last - 1], 1] + REACH + 1, n_ticks)
         samples[low:high] = 0.0
-        lit[low:high] = False
         for k in range(first, last):
-            _shape_charge(charge, order[k], readout.response[plane], samples, lit)
-        _add_noise(samples, lit, low, high, readout.white[plane], state)
-        _scan(charge, order, first, last, channel, plane, low, high, samples, readout, tps)
+            _shape_charge(charge, order[k], readout.response[plane], samples)
+        _add_noise(samples, low, high, readout.white[channel], state)
+        _scan(charge, order, first, last, channel, plane, low, high, samples, origins, sums, readout, tps)
         first = last
 
 
 @compiled()
-def _shape_charge(
-    charge: Charge, row: int, response: FloatArray, samples: FloatArray, lit: npt.NDArray[np.bool_]
-) -> None:
+def _shape_charge(charge: Charge, row: int, response: FloatArray, samples: FloatArray) -> None:
     """Add the response to one row of charge."""
     tick, electrons = charge.keys[row, 1], charge.amounts[row, NE]
     for k in range(max(tick - REACH, 0), min(tick + REACH + 1, samples.shape[0])):
         samples[k] += electrons * response[k - tick + REACH]
-        lit[k] = True
 
 
 @compiled()
-def _add_noise(
-    samples: FloatArray, lit: npt.NDArray[np.bool_], low: int, high: int, sigma: float, state: State
-) -> None:
-    """Add white noise where there is signal, and round to whole ADC counts."""
-    spare, have = 0.0, False
-    for k in range(low, high):
-        if not lit[k]:
-            continue
-        if have:
-            value = spare
-        else:
-            value, spare = normal_pair(state)
-        have = not have
+def _add_noise(samples: FloatArray, low: int, high: int, sigma: float, state: State) -> None:
+    """Add white noise, and round to whole ADC counts."""
+    for k in range(low, high, 2):
+        value, spare = normal_pair(state)
         samples[k] = math.floor(samples[k] + sigma * value + 0.5)
+        if k + 1 < high:
+            samples[k + 1] = math.floor(samples[k + 1] + sigma * spare + 0.5)
 
 
 @compiled()
 def _scan(
     charge: Charge, order: IntArray, first: int, last: int, channel: int, plane: int, low: int, high: int,
-    samples: FloatArray, readout: Electronics, tps: TPs,
+    samples: FloatArray, origins: IntArray, sums: FloatArray, readout: Electronics, tps: TPs,
 ) -> None:  # fmt: skip
     """Every maximal run of samples above threshold is a TP."""
-    threshold = readout.thresholds[plane]
+    threshold, shift = readout.thresholds[plane], TRUTH_SHIFT_TICKS[plane]
     k = low
     while k < high:
         if samples[k] <= threshold:
@@ -168,7 +177,7 @@ def _scan(
             k += 1
         row = _new_tp(tps, channel, start, k - start, peak - start, int(total), int(min(samples[peak], 16383.0)))
         if row >= 0:
-            _own(charge, order, first, last, start + TRUTH_SHIFT_TICKS[plane], k + TRUTH_SHIFT_TICKS[plane], row, tps)
+            _own(charge, order, first, last, start + shift, k + shift, row, origins, sums, tps)
 
 
 @compiled()
@@ -187,31 +196,48 @@ def _new_tp(tps: TPs, channel: int, start: int, length: int, to_peak: int, integ
 
 
 @compiled()
-def _own(charge: Charge, order: IntArray, first: int, last: int, begin: int, end: int, row: int, tps: TPs) -> None:
-    """Truth of a TP: the charge on its channel that arrived at ticks begin .. end - 1."""
-    sums = np.zeros((2, 5))
+def _own(
+    charge: Charge, order: IntArray, first: int, last: int, begin: int, end: int, row: int,
+    origins: IntArray, sums: FloatArray, tps: TPs,
+) -> None:  # fmt: skip
+    """Truth of a TP: the charge on its channel that arrived at ticks begin .. end - 1; ``origins, sums`` are scratch."""
+    n = 0
     for k in range(first, last):
         source = order[k]
-        if begin <= charge.keys[source, 1] < end:
-            sums[charge.keys[source, 2]] += charge.amounts[source]
-    both = sums[0] + sums[1]
-    if both[NE] <= 0.0:
+        if not begin <= charge.keys[source, 1] < end:
+            continue
+        place = 0
+        while place < n and origins[place] != charge.keys[source, 2]:
+            place += 1
+        if place == n:
+            origins[n] = charge.keys[source, 2]
+            sums[n] = 0.0
+            n += 1
+        for column in range(5):
+            sums[place, column] += charge.amounts[source, column]
+    if n == 0:
         return
-    leader = MAIN if sums[0, NE] >= sums[1, NE] else 1 - MAIN
+    leader, whole = 0, np.zeros(5)
+    for place in range(n):
+        if sums[place, NE] > sums[leader, NE]:
+            leader = place
+        whole += sums[place]
+    if whole[NE] <= 0.0:
+        return
     truth = tps.truth[row]
-    tps.rows[row, ORIGIN] = leader
-    truth[SHARE] = sums[leader, NE] / both[NE]
-    truth[MEV], truth[ELECTRONS] = both[1], both[NE]
+    tps.rows[row, ORIGIN] = origins[leader]
+    truth[SHARE] = sums[leader, NE] / whole[NE]
+    truth[MEV], truth[ELECTRONS] = whole[1], whole[NE]
     for axis in range(3):
-        truth[POSITION + axis] = both[X_NE + axis] / both[NE]
+        truth[POSITION + axis] = whole[X_NE + axis] / whole[NE]
         truth[OWN_POSITION + axis] = sums[leader, X_NE + axis] / sums[leader, NE]
 
 
 @compiled()
 def add_noise_tps(state: State, readout: Electronics, tps: TPs) -> None:
-    """Standalone noise TPs, even over channels and the readout window; none on top of a signal TP."""
-    n_signal = tps.counts[0]
+    """Standalone noise TPs, even over channels and the readout window; none that touches another TP."""
     per_apa, n_apas, n_ticks = readout.sizes[0], readout.sizes[1], readout.sizes[2]
+    latest, previous = _chains(tps, per_apa * n_apas)
     for plane in range(3):
         for _ in range(poisson(state, readout.noise_tps[plane])):
             local = readout.ranges[plane, 0] + below(state, readout.ranges[plane, 1])
@@ -226,15 +252,30 @@ def add_noise_tps(state: State, readout: Electronics, tps: TPs) -> None:
                 total += sample
                 if sample > peak:
                     peak, to_peak = sample, k
-            if not _meets(tps, n_signal, channel, start, length):
-                _new_tp(tps, channel, start, length, to_peak, total, peak)
+            if _meets(tps, latest, previous, channel, start, length):
+                continue
+            row = _new_tp(tps, channel, start, length, to_peak, total, peak)
+            if row >= 0:
+                previous[row], latest[channel] = latest[channel], row
 
 
 @compiled()
-def _meets(tps: TPs, n: int, channel: int, start: int, length: int) -> bool:
-    """Whether one of the first n TPs touches this stretch of a channel."""
-    for k in range(n):
-        row = tps.rows[k]
-        if row[CHANNEL] == channel and start <= row[START] + row[LENGTH] and row[START] <= start + length:
+def _chains(tps: TPs, n_channels: int) -> tuple[IntArray, IntArray]:
+    """TPs by channel: the latest one of each channel, and the one before each on the same channel; -1 for none."""
+    latest, previous = np.full(n_channels, -1), np.full(tps.rows.shape[0], -1)
+    for row in range(tps.counts[0]):
+        channel = tps.rows[row, CHANNEL]
+        previous[row], latest[channel] = latest[channel], row
+    return latest, previous
+
+
+@compiled()
+def _meets(tps: TPs, latest: IntArray, previous: IntArray, channel: int, start: int, length: int) -> bool:
+    """Whether a TP touches this stretch of a channel."""
+    row = latest[channel]
+    while row >= 0:
+        other = tps.rows[row, START]
+        if start <= other + tps.rows[row, LENGTH] and other <= start + length:
             return True
+        row = previous[row]
     return False

@@ -1,0 +1,192 @@
+"""Real events among their simulated twins: ranks, tests and ratios.
+
+Each real event is simulated again K times with its energies, its distance |x| and its interaction. If the simulation
+is right, the real value of any quantity is one more draw from the distribution of its K twins, whatever that is: its
+rank among them is uniform. Ranks of different events are independent and can be tested together, although no two
+events are alike.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from snpoint.physics.statistics import bootstrap_interval
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+LEVEL = 0.01
+"""A quantity whose p-value (after Holm) is not above this disagrees."""
+BOOTSTRAP_SAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a quantity of real events lies among that of their twins."""
+
+    n: int  # real events compared
+    p: float  # Kolmogorov-Smirnov p-value of the ranks; NaN without events
+    mean_rank: float  # 0.5 +- 0.29 / sqrt(n) if all is well; above: the real values are larger
+    ratio: float  # median over events of real / median of the twins
+    ratio_ci95: tuple[float, float]
+    mean_ratio: float  # sum of the real values / sum of the twins' means
+    mean_ratio_ci95: tuple[float, float]
+
+
+def uniform_rank(real: float, twins: FloatArray, rng: np.random.Generator) -> float:
+    """Rank of a value among its K twins as a number that is exactly uniform on (0, 1) if all are exchangeable.
+
+    A real value that ties with t of its twins may be at any of t + 1 places among them; one is drawn, and then a
+    point of that place's interval of length 1 / (K + 1). So counts with many ties, and few twins, are no problem: the
+    null distribution is continuous, which the Kolmogorov-Smirnov test asks for. NaN (nothing to measure) counts as
+    below every number, for the real event as for the twins.
+
+    Raises
+    ------
+    ValueError
+        There is no twin.
+    """
+    if len(twins) == 0:
+        raise ValueError("a real event without twins has no rank")
+    value = -math.inf if math.isnan(real) else real
+    others = np.where(np.isnan(twins), -np.inf, twins)
+    below = int(np.count_nonzero(others < value))
+    ties = int(np.count_nonzero(others == value))
+    return (below + rng.random() * (ties + 1)) / (len(others) + 1)
+
+
+def ranks(real: FloatArray, twins: Sequence[FloatArray], rng: np.random.Generator) -> FloatArray:
+    """`uniform_rank` of each real event, shape (n,)."""
+    return np.array([uniform_rank(float(value), own, rng) for value, own in zip(real, twins, strict=True)])
+
+
+def uniformity(u: FloatArray) -> float:
+    """Exact two-sided Kolmogorov-Smirnov p-value that numbers are uniform on (0, 1); NaN without any."""
+    return float(stats.kstest(u, "uniform", method="exact").pvalue) if len(u) else math.nan
+
+
+def agreement(real: FloatArray, twins: Sequence[FloatArray], name: str, seed: int = 1) -> Agreement:
+    """Compare one quantity.
+
+    Parameters
+    ----------
+    real
+        Values of the real events, shape (n,); NaN where there is nothing to measure.
+    twins
+        Of each real event, the values of its twins.
+    name, seed
+        Decide the random numbers that ties are broken with, and those of the bootstrap.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    u = ranks(real, twins, rng)
+    pairs = ratios(real, twins)
+    ratio, mean_ratio = _median(pairs), _mean_ratio(_sums(real, twins))
+    return Agreement(
+        len(u),
+        uniformity(u),
+        float(u.mean()) if len(u) else math.nan,
+        ratio,
+        bootstrap_interval(pairs, _median, BOOTSTRAP_SAMPLES, seed),
+        mean_ratio,
+        bootstrap_interval(_sums(real, twins), _mean_ratio, BOOTSTRAP_SAMPLES, seed),
+    )
+
+
+def ratios(real: FloatArray, twins: Sequence[FloatArray]) -> FloatArray:
+    """Real value / median of the twins, of the events for which both are numbers and the latter is positive."""
+    middle = np.array([_median(own[np.isfinite(own)]) for own in twins]).reshape(-1)
+    good = np.isfinite(real) & np.isfinite(middle)
+    good &= np.where(good, middle, 0.0) > 0
+    return np.asarray(real[good] / middle[good])
+
+
+def holm(p: Mapping[str, float]) -> dict[str, float]:
+    """Holm's adjusted p-values: each may be compared with the level of the whole family. NaN stays, and is no test.
+
+    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979) 65.
+    """
+    tests = sorted((value, key) for key, value in p.items() if not math.isnan(value))
+    adjusted, largest = {key: math.nan for key in p}, 0.0
+    for place, (value, key) in enumerate(tests):
+        largest = max(largest, min(1.0, (len(tests) - place) * value))
+        adjusted[key] = largest
+    return adjusted
+
+
+def smallest_shift(
+    twins: Sequence[FloatArray], *, power: float = 0.9, level: float = LEVEL, trials: int = 1000, seed: int = 1,
+    largest: float = math.inf,
+) -> tuple[float, float]:  # fmt: skip
+    """The factors below and above 1 that the test of the ranks would have seen.
+
+    Real events are made up: a random twin of each, its value times the factor (not above ``largest``). The share of
+    such sets that the test at ``level`` rejects is its power; it is searched for by bisection.
+
+    Returns
+    -------
+    (float, float)
+        The largest factor below 1 and the smallest above 1 that are seen with this ``power``; 0 and infinity where
+        even factors of 1/16 and 16 are not.
+    """
+    ordered = [np.sort(np.where(np.isnan(own), -np.inf, own)) for own in twins]
+    critical = float(stats.kstwo.ppf(1.0 - level, len(ordered)))
+
+    def seen(factor: float) -> bool:
+        rng = np.random.default_rng(seed)
+        u = np.stack([_ranks_of_made_up(own, factor, largest, trials, rng) for own in ordered], axis=1)
+        return bool(np.mean(_distances(u) > critical) >= power)
+
+    down, up = _border(seen, -1), _border(seen, +1)
+    return down, up
+
+
+def _border(seen: Callable[[float], bool], sign: int) -> float:
+    """The factor nearest to 1 that is seen, in the direction of the sign."""
+    low, high = 0.0, math.log(16.0)
+    if not seen(math.exp(sign * high)):
+        return math.inf if sign > 0 else 0.0
+    for _ in range(14):
+        middle = (low + high) / 2
+        low, high = (low, middle) if seen(math.exp(sign * middle)) else (middle, high)
+    return math.exp(sign * high)
+
+
+def _ranks_of_made_up(
+    ordered: FloatArray, factor: float, largest: float, trials: int, rng: np.random.Generator
+) -> FloatArray:
+    values = np.minimum(ordered[rng.integers(0, len(ordered), trials)] * factor, largest)
+    below = np.searchsorted(ordered, values, side="left")
+    ties = np.searchsorted(ordered, values, side="right") - below
+    return np.asarray((below + rng.random(trials) * (ties + 1)) / (len(ordered) + 1))
+
+
+def _distances(u: FloatArray) -> FloatArray:
+    """Kolmogorov-Smirnov distances from the uniform distribution of sets, shape (sets, n)."""
+    n = u.shape[1]
+    ordered = np.sort(u, axis=1)
+    above = (np.arange(1, n + 1) / n - ordered).max(axis=1)
+    below = (ordered - np.arange(n) / n).max(axis=1)
+    return np.asarray(np.maximum(above, below))
+
+
+def _median(values: FloatArray) -> float:
+    return float(np.median(values)) if len(values) else math.nan
+
+
+def _sums(real: FloatArray, twins: Sequence[FloatArray]) -> FloatArray:
+    """Real value and mean of the twins, shape (n, 2), of the events for which both are numbers."""
+    means = [float(own[np.isfinite(own)].mean()) if np.isfinite(own).any() else math.nan for own in twins]
+    both = np.column_stack([real, np.array(means).reshape(-1)])
+    return np.asarray(both[np.isfinite(both).all(axis=1)])
+
+
+def _mean_ratio(sums: FloatArray) -> float:
+    real, twins = sums.sum(axis=0)
+    return float(real / twins) if twins > 0 else math.nan
