@@ -105,7 +105,7 @@ def _cast(values: np.ndarray, kind: str, where: str) -> np.ndarray:
         limits = np.iinfo(dtype)
         if values.dtype.kind not in "iub" or values.min() < limits.min or values.max() > limits.max:
             raise DataError(f"{where} holds values that are no {dtype.name} (from {values.min()} to {values.max()})")
-    return values.astype(dtype)
+    return values.astype(dtype, copy=False)
 
 
 def _writable(values: np.ndarray) -> Any:

@@ -27,9 +27,9 @@ FloatArray = npt.NDArray[np.float64]
 GENERATOR = "marley"
 """Name of the generator of neutrino interactions in the files of the productions."""
 WEAK_MIXING = 0.2312
-"""sin^2 of the weak mixing angle, MS-bar at the Z mass (PDG 2024)."""
+"""sin^2 of the weak mixing angle, MS-bar at the Z mass(PDG)."""
 FERMI_MEV2 = 1.1663787e-11
-"""Fermi's constant [1/MeV^2] (PDG 2024)."""
+"""Fermi's constant [1/MeV^2] (PDG)."""
 HBARC_MEV_CM = 1.973269804e-11
 SIGMA0_CM2_MEV = 2 * FERMI_MEV2**2 * ELECTRON_MASS_MEV / math.pi * HBARC_MEV_CM**2
 """Scale of the cross section [cm^2/MeV]."""
@@ -238,8 +238,7 @@ def spectrum_edges(spectrum: Spectrum) -> tuple[float, float]:
         There is nothing between them.
     """
     low, high = (
-        float(1 - gammaincc(spectrum.shape, edge / spectrum.scale_mev))
-        for edge in (spectrum.min_mev, spectrum.max_mev)
+        float(1 - gammaincc(spectrum.shape, edge / spectrum.scale_mev)) for edge in (spectrum.min_mev, spectrum.max_mev)
     )
     if not high > low:
         raise ConfigError(
@@ -289,12 +288,12 @@ def _flavor(rng: np.random.Generator, kind: Kind) -> int:
 def twin_es(
     rng: np.random.Generator, twin: Twin, directions: Directions, vertices: Vertices, pdg: int = PDG["nue"][0]
 ) -> Block:
-    """An event again: its two energies and its \\|x\\|; all else is drawn. Electron neutrinos, as in the real files.
+    """An event again: its two energies and its distance from x = 0; all else is drawn. Electron neutrinos, as in the real files.
 
     Raises
     ------
     ConfigError
-        Its electron has more energy than its neutrino can give, or no volume has this \\|x\\|.
+        Its electron has more energy than its neutrino can give, or no volume is at this distance.
     """
     largest = float(largest_electron_mev(twin.neutrino_mev))
     # Energies that were rounded may be a little beyond the border.

@@ -28,9 +28,9 @@ CM_PER_KPC = 3.0856775814913673e21
 AVOGADRO = 6.02214076e23
 ARGON_G_MOL = 39.948
 """Mean atomic mass of natural argon."""
-SIN2_THETA12: dict[str, float] = {"NMO": 0.308, "IMO": 0.308}
-SIN2_THETA13: dict[str, float] = {"NMO": 0.02215, "IMO": 0.02231}
-"""Best fit of NuFIT 6.0 with atmospheric data, JHEP 12 (2024) 216, Table 1."""
+SIN2_THETA12: dict[str, float] = {"NMO": 0.303, "IMO": 0.303}
+SIN2_THETA13: dict[str, float] = {"NMO": 0.02203, "IMO": 0.02219}
+"""Best fit of NuFIT 5.2 (2022) without Super-Kamiokande's atmospheric data; Esteban et al., JHEP 09 (2020) 178."""
 
 
 def argon_atoms(mass_kt: float) -> float:

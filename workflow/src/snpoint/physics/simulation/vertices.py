@@ -33,7 +33,7 @@ class Vertices:
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
         """One point [cm], shape (3,)."""
-        return self.many(rng, 1)[0]
+        return np.asarray(self.many(rng, 1)[0])
 
     def many(self, rng: np.random.Generator, n: int) -> FloatArray:
         """Points [cm], shape (n, 3)."""
@@ -42,7 +42,7 @@ class Vertices:
         return np.asarray(self._low[index] + uniforms[:, 1:] * self._size[index])
 
     def at_distance(self, rng: np.random.Generator, abs_x_cm: float) -> FloatArray:
-        """One point [cm] with this \\|x\\|, whatever the margin; its side, y and z are drawn, with the margin.
+        """One point [cm] at a distance from the plane x = 0; its side, y and z are drawn, the latter with the margin.
 
         Raises
         ------
