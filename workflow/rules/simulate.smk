@@ -2,7 +2,7 @@
 
 
 rule simulate:
-    """Simulate one chunk of ES electrons and write their TPs as TPStream ROOT."""
+    """Simulate one chunk of interactions and backgrounds and write their TPs as TPStream ROOT."""
     output:
         tpstream=paths.chunk("simulate"),
     log:

@@ -32,6 +32,7 @@ TOOLS = {
     "smoke": "Check, inside a job, that a job can do its work.",
     "compare": "Compare two versions on their common test events (paired bootstrap).",
     "freeze": "Freeze the list of a sample's input files, with checksums, in a manifest.",
+    "validate": "Compare the simulation with Geant4, published tables and real events.",
     "show": "Draw one event of a file: three planes, clusters, true direction.",
     "fingerprint": "Print the fingerprints of a file's clusters.",
     "import": "Turn dense NPZ files of the predecessor into a dataset.",

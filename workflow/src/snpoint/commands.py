@@ -42,7 +42,7 @@ _PREDICTIONS_OUT = Option("predictions", "predictions to write (.npz)", "output"
 
 COMMANDS: dict[str, Command] = {
     "simulate": Command(
-        "Simulate ES electrons in liquid argon and write their TPs as TPStream ROOT.",
+        "Simulate neutrino interactions and backgrounds in liquid argon; write their TPs as TPStream ROOT.",
         (
             Option("sample", "name of the sample; part of the random seed", "text"),
             Option("chunk", "number of the chunk; part of the random seed", "number"),

@@ -62,8 +62,9 @@ def uniform_rank(real: float, twins: FloatArray, rng: np.random.Generator) -> fl
     return (below + rng.random() * (ties + 1)) / (len(others) + 1)
 
 
-def ranks(real: FloatArray, twins: Sequence[FloatArray], rng: np.random.Generator) -> FloatArray:
-    """`uniform_rank` of each real event, shape (n,)."""
+def ranks(real: FloatArray, twins: Sequence[FloatArray], name: str, seed: int = 1) -> FloatArray:
+    """`uniform_rank` of each real event, shape (n,); ``name`` and ``seed`` decide how ties are broken."""
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     return np.array([uniform_rank(float(value), own, rng) for value, own in zip(real, twins, strict=True)])
 
 
@@ -84,8 +85,7 @@ def agreement(real: FloatArray, twins: Sequence[FloatArray], name: str, seed: in
     name, seed
         Decide the random numbers that ties are broken with, and those of the bootstrap.
     """
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    u = ranks(real, twins, rng)
+    u = ranks(real, twins, name, seed)
     pairs = ratios(real, twins)
     ratio, mean_ratio = _median(pairs), _mean_ratio(_sums(real, twins))
     return Agreement(
@@ -113,7 +113,7 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
     Source: S. Holm, Scandinavian Journal of Statistics 6 (1979) 65.
     """
     tests = sorted((value, key) for key, value in p.items() if not math.isnan(value))
-    adjusted, largest = {key: math.nan for key in p}, 0.0
+    adjusted, largest = dict.fromkeys(p, math.nan), 0.0
     for place, (value, key) in enumerate(tests):
         largest = max(largest, min(1.0, (len(tests) - place) * value))
         adjusted[key] = largest

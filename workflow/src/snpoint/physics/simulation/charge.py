@@ -15,7 +15,7 @@ import numpy.typing as npt
 from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.recombination import ELECTRONS_PER_MEV, escaping
-from snpoint.physics.xoshiro import State, normal_pair
+from snpoint.physics.xoshiro import State, normal
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -23,18 +23,21 @@ IntArray = npt.NDArray[np.int64]
 LIFETIME_US = 10_400.0
 LONGITUDINAL_CM2_US = 3.94e-6
 TRANSVERSE_CM2_US = 8.8e-6
-PAIRS_PER_DEPOSIT = 3
-"""Each deposit is diffused as this many pairs of equal parts."""
+POINTS_PER_DEPOSIT = 6
+"""Each deposit is diffused as this many equal parts."""
 
 X_LOW, X_HIGH, Y_LOW, Y_HIGH, Z_LOW, Z_HIGH, FIRST_CHANNEL, ANODE, SIGN = range(9)
 """Columns of the volume table."""
 NE, MEV, X_NE, Y_NE, Z_NE = range(5)
 """Columns of the amounts: electrons, energy [MeV], and position [cm] times electrons."""
-
+VOLUME, TICK, ACROSS, ALONG, ELECTRONS, WHOSE, PARTS_COLUMNS = range(7)
+"""Columns of what is known of a deposit on its way: volume (-1: none), arrival [ticks], diffusion across [cm] and along
+[ticks], electrons in each of its equal parts, origin."""
+_BLOCK = 128
 _ORIGIN_BITS = 24
 """A key is one number: (channel * ticks + tick) * 2^24 + origin."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_WORD = 64
+_HALF = np.uint64(32)
 
 
 class Layout(NamedTuple):
@@ -102,42 +105,6 @@ def find_volume(volumes: FloatArray, x: float, y: float, z: float) -> int:
     return -1
 
 
-@compiled(inline="always")
-def nearest_wire(wires: FloatArray, volume: int, plane: int, y: float, z: float) -> int:
-    """APA-local channel of the nearest wire; -1 beyond the last one."""
-    first, n = wires[volume, plane, 3], int(wires[volume, plane, 4])
-    value = wires[volume, plane, 0] * y + wires[volume, plane, 1] * z + wires[volume, plane, 2] - first
-    index: int = math.floor(value + 0.5)
-    if wires[volume, plane, 5] > 0.0:
-        index %= n
-    return int(first) + index if 0 <= index < n else -1
-
-
-@compiled(inline="always")  # as a call it costs more than the rest of the drift together
-def row_of(channel: int, tick: int, origin: int, n_ticks: int, charge: Charge) -> int:
-    """Row of this channel, tick and origin; a new one is opened where there is none, -1 if there is no room."""
-    table, codes = charge.table, charge.codes
-    mask = table.shape[0] - 1
-    code = ((channel * n_ticks + tick) << _ORIGIN_BITS) | origin
-    place = int((np.uint64(code) * _GOLDEN) >> np.uint64(_WORD // 2)) & mask
-    row = table[place] - 1
-    while row >= 0 and codes[row] != code:
-        place = (place + 1) & mask
-        row = table[place] - 1
-    if row < 0:
-        row = charge.counts[ROWS]
-        if row >= codes.shape[0]:
-            charge.counts[FULL] = 1
-            return -1
-        charge.counts[ROWS] = row + 1
-        table[place] = row + 1
-        codes[row], charge.places[row] = code, place
-        charge.keys[row, 0], charge.keys[row, 1], charge.keys[row, 2] = channel, tick, origin
-        for column in range(5):
-            charge.amounts[row, column] = 0.0
-    return int(row)
-
-
 @compiled()
 def drift_deposits(
     deposits: FloatArray, classes: IntArray, owners: IntArray, times_us: FloatArray,
@@ -157,43 +124,108 @@ def drift_deposits(
     charge
         Lists that are added to. ``charge.counts[FULL]`` is set when they were too short: start again with longer ones.
     """
-    per_cm, at_anode, tick_us = layout.drift[0], layout.drift[1], layout.drift[2]
-    n_ticks, parts = int(layout.drift[3]), 2 * PAIRS_PER_DEPOSIT
+    n, n_ticks = charge.counts[ROWS], int(layout.drift[3])
+    opened = n
+    parts = np.empty((_BLOCK, PARTS_COLUMNS))
+    codes = np.empty(_BLOCK * POINTS_PER_DEPOSIT * 3, np.int64)
+    for first in range(0, deposits.shape[0], _BLOCK):
+        some = slice(first, min(first + _BLOCK, deposits.shape[0]))
+        _arrivals(deposits[some], classes[some], owners[some], times_us, layout.volumes, layout.drift, parts)
+        _keys(deposits[some], parts, layout.volumes, layout.wires, n_ticks, state, codes)
+        n = _add(deposits[some], parts, codes, charge.table, charge.codes, charge.places, charge.amounts, n)
+        if n < 0:
+            charge.counts[FULL] = 1
+            return
+    charge.counts[ROWS] = n
+    for row in range(opened, n):
+        code = charge.codes[row]
+        charge.keys[row, 0] = (code >> _ORIGIN_BITS) // n_ticks
+        charge.keys[row, 1] = (code >> _ORIGIN_BITS) % n_ticks
+        charge.keys[row, 2] = code & ((1 << _ORIGIN_BITS) - 1)
+
+
+# A block of deposits goes through three loops over plain arrays. In one loop with calls in it, or with the fields of
+# a NamedTuple read in it, numba's reference counts cost three to five times as much as the rest.
+@compiled()
+def _arrivals(
+    deposits: FloatArray, classes: IntArray, owners: IntArray, times_us: FloatArray,
+    volumes: FloatArray, drift: FloatArray, parts: FloatArray,
+) -> None:  # fmt: skip
+    """Where and when each deposit arrives: its columns of ``parts``."""
+    per_cm, at_anode, tick_us = drift[0], drift[1], drift[2]
     for k in range(deposits.shape[0]):
-        x, y, z = deposits[k, 0], deposits[k, 1], deposits[k, 2]
-        volume = find_volume(layout.volumes, x, y, z)
+        volume = find_volume(volumes, deposits[k, 0], deposits[k, 1], deposits[k, 2])
+        parts[k, VOLUME] = volume
         if volume < 0:
             continue
-        line = per_cm * layout.volumes[volume, SIGN] * (x - layout.volumes[volume, ANODE]) + at_anode
+        line = per_cm * volumes[volume, SIGN] * (deposits[k, 0] - volumes[volume, ANODE]) + at_anode
         drift_us = max(line, 0.0) * tick_us
-        arrival = line + times_us[owners[k]] / tick_us
-        mev = deposits[k, 3] / parts
-        electrons = mev * ELECTRONS_PER_MEV * escaping(deposits[k, 4]) * math.exp(-drift_us / LIFETIME_US)
-        across = math.sqrt(2.0 * TRANSVERSE_CM2_US * drift_us)
-        along = math.sqrt(2.0 * LONGITUDINAL_CM2_US * drift_us) * per_cm
-        origin = 2 * owners[k] + (0 if classes[k] == 0 else 1)
-        base = int(layout.volumes[volume, FIRST_CHANNEL])
-        later = 0.0
-        for part in range(parts):
-            dy, dz = normal_pair(state)
-            if part % 2 == 0:
-                dt, later = normal_pair(state)
-            else:
-                dt = later
-            tick = math.floor(arrival + along * dt + 0.5)
-            if tick < 0 or tick >= n_ticks:
-                continue
+        lasting = escaping(deposits[k, 4]) * math.exp(-drift_us / LIFETIME_US)
+        parts[k, ELECTRONS] = ELECTRONS_PER_MEV * lasting * deposits[k, 3] / POINTS_PER_DEPOSIT
+        parts[k, TICK] = line + times_us[owners[k]] / tick_us
+        parts[k, ACROSS] = math.sqrt(2.0 * TRANSVERSE_CM2_US * drift_us)
+        parts[k, ALONG] = math.sqrt(2.0 * LONGITUDINAL_CM2_US * drift_us) * per_cm
+        parts[k, WHOSE] = 2 * owners[k] + (0 if classes[k] == 0 else 1)
+
+
+@compiled()
+def _keys(
+    deposits: FloatArray, parts: FloatArray, volumes: FloatArray, wires: FloatArray, n_ticks: int, state: State,
+    codes: IntArray,
+) -> None:  # fmt: skip
+    """Diffuse the deposits, and key what arrives on the nearest wire of each plane; -1 what arrives nowhere."""
+    place = 0
+    for k in range(deposits.shape[0]):
+        volume = int(parts[k, VOLUME])
+        base, origin = int(volumes[volume, FIRST_CHANNEL]), int(parts[k, WHOSE])
+        for _ in range(POINTS_PER_DEPOSIT if volume >= 0 else 0):
+            y = deposits[k, 1] + parts[k, ACROSS] * normal(state)
+            z = deposits[k, 2] + parts[k, ACROSS] * normal(state)
+            tick = math.floor(parts[k, TICK] + parts[k, ALONG] * normal(state) + 0.5)
             for plane in range(3):
-                local = nearest_wire(layout.wires, volume, plane, y + across * dy, z + across * dz)
-                row = row_of(base + local, tick, origin, n_ticks, charge) if local >= 0 else -1
-                if row >= 0:
-                    charge.amounts[row, NE] += electrons
-                    charge.amounts[row, MEV] += mev
-                    charge.amounts[row, X_NE] += electrons * x
-                    charge.amounts[row, Y_NE] += electrons * y
-                    charge.amounts[row, Z_NE] += electrons * z
-        if charge.counts[FULL]:
-            return
+                at = wires[volume, plane, 0] * y + wires[volume, plane, 1] * z + wires[volume, plane, 2]
+                n = wires[volume, plane, 4]
+                local = math.floor(at + 0.5) - wires[volume, plane, 3]
+                if wires[volume, plane, 5] > 0.0:
+                    local -= n * math.floor(local / n)
+                codes[place] = -1
+                if 0.0 <= local < n and 0 <= tick < n_ticks:
+                    channel = base + int(wires[volume, plane, 3] + local)
+                    codes[place] = ((channel * n_ticks + tick) << _ORIGIN_BITS) | origin
+                place += 1
+
+
+@compiled()
+def _add(
+    deposits: FloatArray, parts: FloatArray, wanted: IntArray, table: npt.NDArray[np.int32], codes: IntArray,
+    places: npt.NDArray[np.int32], amounts: FloatArray, n: int,
+) -> int:  # fmt: skip
+    """Add the deposits to the rows of their keys; gives the number of rows then, -1 if there was no room."""
+    mask, point = table.shape[0] - 1, 0
+    for k in range(deposits.shape[0]):
+        electrons, mev = parts[k, ELECTRONS], deposits[k, 3] / POINTS_PER_DEPOSIT
+        for _ in range(3 * POINTS_PER_DEPOSIT if parts[k, VOLUME] >= 0 else 0):
+            code = wanted[point]
+            point += 1
+            if code < 0:
+                continue
+            place = int((np.uint64(code) * _GOLDEN) >> _HALF) & mask
+            row = int(table[place]) - 1
+            while row >= 0 and codes[row] != code:
+                place = (place + 1) & mask
+                row = int(table[place]) - 1
+            if row < 0:
+                if n >= codes.shape[0]:
+                    return -1
+                row, n = n, n + 1
+                table[place], codes[row], places[row] = n, code, place
+                for column in range(5):
+                    amounts[row, column] = 0.0
+            amounts[row, NE] += electrons
+            amounts[row, MEV] += mev
+            for axis in range(3):
+                amounts[row, X_NE + axis] += electrons * deposits[k, axis]
+    return n
 
 
 def order_rows(charge: Charge) -> IntArray:

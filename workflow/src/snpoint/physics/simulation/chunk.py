@@ -1,20 +1,20 @@
 """Simulated events in the form of a TPStream file: trees of branches with LArSoft's names, types and units.
 
 Every event has its own random numbers, decided by (seed, sample, chunk, event): it comes out the same alone, in
-another order or in another process.
+another order or in another process. Events come in batches, so that a chunk takes no more memory than one of them.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.errors import ConfigError, UsageError
-from snpoint.physics.geometry import Detector, load_detector
+from snpoint.errors import UsageError
+from snpoint.physics.geometry import load_detector
 from snpoint.physics.simulation import truthtables
 from snpoint.physics.simulation.charge import (
     FULL,
@@ -26,92 +26,93 @@ from snpoint.physics.simulation.charge import (
     order_rows,
 )
 from snpoint.physics.simulation.detector import CHANNEL, START, add_noise_tps, electronics_of, find_tps, new_tps
-from snpoint.physics.simulation.kinematics import N_UNIFORMS, Primaries, draw_primaries
+from snpoint.physics.simulation.events import Event, FloatArray, IntArray
+from snpoint.physics.simulation.generators import generator_of
+from snpoint.physics.simulation.records import EventRecord, event_record, joined, listed, track_numbers
 from snpoint.physics.simulation.transport import Shower, Transport
 from snpoint.settings import SimulateSettings
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 Trees = dict[str, dict[str, npt.NDArray[Any]]]
+Progress = Callable[[int, int], None]
+"""Called with (events done, events in all) after each event."""
 
 FIRST_RUN = 500_000
 """Simulated runs are numbered from here, away from those of other productions."""
 LAST_RUN = 2**20 - 1
 LAST_SUBRUN = 2**12 - 1
+EVENTS_PER_BATCH = 250
+ROWS_PER_BATCH = 400_000
+"""A batch ends with the event that reaches one of both; rows are TPs, SimIDEs and particles (60-100 bytes each)."""
 _FIRST_CHARGE_ROWS = 8192
 _FIRST_TPS = 4096
 
 
-class EventRecord(NamedTuple):
-    """What one event gives, besides its primary."""
-
-    tps: IntArray  # (n, 7) columns of `detector`
-    tp_truth: FloatArray  # (n, 9) columns of `detector`
-    ide_keys: IntArray  # (m, 3) channel, tick, origin
-    ide_amounts: FloatArray  # (m, 5) electrons, MeV, mean x, y, z [cm]
-    path_cm: float
-    end_cm: FloatArray  # (3,)
-
-
 class Simulator:
-    """Simulates the events of one chunk of one sample."""
+    """Simulates the events of one chunk of one sample.
+
+    Raises
+    ------
+    UsageError
+        The chunk number does not fit the event identifier, or is not a part of the burst.
+    ConfigError
+        Unknown detector, or settings that leave nothing to simulate.
+    """
 
     def __init__(self, settings: SimulateSettings, sample: str, chunk: int) -> None:
         if not 0 <= chunk <= LAST_SUBRUN:
             raise UsageError(f"chunk: {chunk} is not in 0 .. {LAST_SUBRUN}; raise events_per_chunk to need fewer")
         self.detector = load_detector(settings.detector)
-        if any(volume.anode_cm for volume in self.detector.volumes):
-            raise ConfigError(
-                f"simulate.detector: the drift of '{settings.detector}' does not count from x = 0, which this "
-                "simulation takes for granted; known to work: fdhd_1x2x2, fdhd_1x2x6"
-            )
-        self._settings, self._sample, self._chunk = settings, sample, chunk
+        self.events = generator_of(settings, sample, chunk, self.detector)
+        self._truth = settings.truth
+        self._seeds = [settings.seed, zlib.crc32(sample.encode()), chunk]
         self._layout = layout_of(self.detector)
         self._readout = electronics_of(self.detector, settings.noise)
         self._transport = Transport()
         self._charge = new_charge(self.detector, _FIRST_CHARGE_ROWS)
         self._tps = new_tps(_FIRST_TPS)
 
-    def primaries(self, events: IntArray) -> tuple[Primaries, npt.NDArray[np.uint64]]:
-        """Primaries of events (numbers in the chunk) and the random states, shape (n, 4), for all that follows."""
-        name = zlib.crc32(self._sample.encode())
-        uniforms, states = np.empty((len(events), N_UNIFORMS)), np.empty((len(events), 4), np.uint64)
-        for row, event in enumerate(events):
-            rng = np.random.default_rng([self._settings.seed, name, self._chunk, int(event)])
-            uniforms[row] = rng.random(N_UNIFORMS)
-            states[row] = rng.integers(1, 2**63, 4, dtype=np.uint64)
-        s = self._settings
-        return draw_primaries(uniforms, s.spectrum, s.flux, self.detector, s.vertex_margin_cm), states
+    def draw(self, k: int) -> tuple[Event, npt.NDArray[np.uint64]]:
+        """Event k of the chunk, and the random state, shape (4,), for all that follows."""
+        rng = np.random.default_rng([*self._seeds, k])
+        event = self.events.event(k, rng)
+        return event, rng.integers(1, 2**63, 4, dtype=np.uint64)
 
-    def event(self, energy_mev: float, vertex_cm: FloatArray, direction: FloatArray, state: Any) -> EventRecord:
-        """Transport one electron and read out the detector."""
-        shower = self._transport.shower(energy_mev, vertex_cm, direction, state)
-        order = self._collect(shower, state)
+    def simulate(self, event: Event, state: npt.NDArray[np.uint64]) -> EventRecord:
+        """Transport the particles of an event and read out the detector; the state is stepped on."""
+        made = joined(event.blocks)
+        tracks = track_numbers(made)
+        shower = self._transport.shower(made, state)
+        order = self._collect(shower, made.time_us, state)
         self._digitize(order, state)
         n = int(self._tps.counts[0])
         rows = self._tps.rows[:n]
-        sorted_tps = np.argsort(rows[:, CHANNEL] * self.detector.n_ticks + rows[:, START], kind="stable")
-        amounts = self._charge.amounts[order].copy()
+        by_channel = np.argsort(rows[:, CHANNEL] * self.detector.n_ticks + rows[:, START], kind="stable")
+        amounts = self._charge.amounts[order]
         amounts[:, X_NE:] /= amounts[:, :1]
-        record = EventRecord(
-            rows[sorted_tps], self._tps.truth[:n][sorted_tps], self._charge.keys[order], amounts,
-            shower.path_cm, shower.end_cm.copy(),
-        )  # fmt: skip
+        record = event_record(
+            listed(event, made, tracks, self._truth),
+            tracks,
+            (shower.paths_cm, shower.ends_cm),
+            (rows[by_channel], self._tps.truth[:n][by_channel]),
+            (self._charge.keys[order], amounts),
+        )
         clear_charge(self._charge)
         return record
 
-    def _collect(self, shower: Shower, state: Any) -> IntArray:
+    def _collect(self, shower: Shower, times_us: FloatArray, state: npt.NDArray[np.uint64]) -> IntArray:
         """Charge of the shower on the wires, with longer lists if they were too short; rows in order."""
         while True:
             trial = state.copy()
-            drift_deposits(shower.deposits, shower.classes, trial, self._layout, self._charge)
+            drift_deposits(
+                shower.deposits, shower.classes, shower.owners, times_us, trial, self._layout, self._charge
+            )  # fmt: skip
             if not self._charge.counts[FULL]:
                 break
             self._charge = new_charge(self.detector, 4 * len(self._charge.keys))
         state[:] = trial
         return np.asarray(order_rows(self._charge))
 
-    def _digitize(self, order: IntArray, state: Any) -> None:
+    def _digitize(self, order: IntArray, state: npt.NDArray[np.uint64]) -> None:
         while True:
             trial = state.copy()
             self._tps.counts[:] = 0
@@ -128,14 +129,14 @@ def run_number(sample: str) -> int:
     return FIRST_RUN + zlib.crc32(sample.encode()) % (LAST_RUN - FIRST_RUN + 1)
 
 
-def simulate_chunk(
+def simulate_batches(
     settings: SimulateSettings,
     sample: str,
     chunk: int,
     events: Iterable[int] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Trees:
-    """Simulate a chunk.
+    progress: Progress | None = None,
+) -> Iterator[Trees]:
+    """Simulate a chunk, some events at a time.
 
     Parameters
     ----------
@@ -146,51 +147,65 @@ def simulate_chunk(
     events
         Numbers inside the chunk; all of them by default.
     progress
-        Called with (events done, events in all) after each event.
+        Called after each event.
 
     Returns
     -------
-    dict
-        Tree -> branch -> array: ``tps``, ``mctruths``, ``mcneutrinos``, ``mcparticles``, ``simides``, as a TPStream
-        file holds them. Event numbers are chunk * events_per_chunk + number + 1; the subrun is the chunk.
+    iterator
+        At least one part: tree -> branch -> array, ``tps``, ``mctruths``, ``mcneutrinos``, ``mcparticles``,
+        ``simides``, as a TPStream file holds them, and ``burst`` of the generator of that name. Event numbers count
+        through the sample, from 1; the subrun is the chunk.
 
     Raises
     ------
-    UsageError
-        The chunk number does not fit the event identifier.
-    ConfigError
-        Unknown detector, or a spectrum or vertex margin that leaves nothing.
+    UsageError, ConfigError
+        As `Simulator`; here, not when the first part is asked for.
     """
-    chosen = np.arange(settings.events_per_chunk) if events is None else np.array(list(events), np.int64)
     simulator = Simulator(settings, sample, chunk)
-    primaries, states = simulator.primaries(chosen)
-    records = []
-    for k in range(len(chosen)):
-        energy, vertex, direction = primaries.energy_mev[k], primaries.vertex_cm[k], primaries.direction[k]
-        records.append(simulator.event(float(energy), vertex, direction, states[k]))
+    chosen = list(range(simulator.events.count) if events is None else events)
+    return _batches(simulator, (run_number(sample), chunk), chosen, progress)
+
+
+def _batches(
+    simulator: Simulator, run: tuple[int, int], chosen: list[int], progress: Progress | None
+) -> Iterator[Trees]:
+    begin, rows = 0, 0
+    drawn: list[Event] = []
+    records: list[EventRecord] = []
+    for done, k in enumerate(chosen, start=1):
+        event, state = simulator.draw(k)
+        record = simulator.simulate(event, state)
+        drawn.append(event)
+        records.append(record)
+        rows += len(record.tps) + len(record.ide_keys) + len(record.listed.track)
         if progress is not None:
-            progress(k + 1, len(chosen))
-    numbers = chunk * settings.events_per_chunk + chosen + 1
-    return _trees(records, primaries, simulator.detector, (run_number(sample), chunk, numbers))
+            progress(done, len(chosen))
+        if (len(records) >= EVENTS_PER_BATCH or rows >= ROWS_PER_BATCH) and done < len(chosen):
+            yield _trees(simulator, run, chosen[begin:done], drawn, records)
+            begin, rows, drawn, records = done, 0, [], []
+    yield _trees(simulator, run, chosen[begin:], drawn, records)
 
 
 def _trees(
-    records: list[EventRecord], primaries: Primaries, detector: Detector, where: tuple[int, int, IntArray]
+    simulator: Simulator, run: tuple[int, int], chosen: list[int], drawn: list[Event], records: list[EventRecord]
 ) -> Trees:
-    n_tps = np.array([len(record.tps) for record in records], np.int64)
-    n_ides = np.array([len(record.ide_keys) for record in records], np.int64)
-    tps = np.concatenate([record.tps for record in records] or [np.zeros((0, 7), np.int64)])
-    truth = np.concatenate([record.tp_truth for record in records] or [np.zeros((0, 9))])
-    keys = np.concatenate([record.ide_keys for record in records] or [np.zeros((0, 3), np.int64)])
-    amounts = np.concatenate([record.ide_amounts for record in records] or [np.zeros((0, 5))])
-    ends = np.array([record.end_cm for record in records]).reshape(-1, 3)
-    paths = np.array([record.path_cm for record in records])
-    ide_event = np.repeat(np.arange(len(records)), n_ides)
+    where = (*run, simulator.events.first + np.array(chosen, np.int64) + 1)
+    trees = truthtables.trees(records, simulator.detector, where)
+    if simulator.events.direction is not None:
+        trees["burst"] = truthtables.burst(drawn, simulator.events.direction, where)
+    return trees
+
+
+def simulate_chunk(
+    settings: SimulateSettings,
+    sample: str,
+    chunk: int,
+    events: Iterable[int] | None = None,
+    progress: Progress | None = None,
+) -> Trees:
+    """Simulate a chunk and keep all of it in memory; otherwise as `simulate_batches`."""
+    parts = list(simulate_batches(settings, sample, chunk, events, progress))
     return {
-        "tps": truthtables.key(where, n_tps) | truthtables.tps(tps, truth, detector),
-        "mctruths": truthtables.key(where, np.full(len(records), 4)) | truthtables.mctruths(primaries),
-        "mcneutrinos": truthtables.key(where, np.ones(len(records), np.int64)) | truthtables.mcneutrinos(primaries),
-        "mcparticles": truthtables.key(where, np.full(len(records), 2))
-        | truthtables.mcparticles(primaries, ends, paths, ide_event, keys, amounts),
-        "simides": truthtables.key(where, n_ides) | truthtables.simides(keys, amounts),
+        tree: {key: np.concatenate([part[tree][key] for part in parts]) for key in branches}
+        for tree, branches in parts[0].items()
     }

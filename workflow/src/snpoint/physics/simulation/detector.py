@@ -6,7 +6,6 @@ The responses, thresholds and noise were fitted to TPs and SimIDEs of a LArSoft 
 from __future__ import annotations
 
 import math
-import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -15,30 +14,32 @@ import numpy.typing as npt
 from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.charge import NE, X_NE, Charge
-from snpoint.physics.xoshiro import State, below, normal_pair, poisson, uniform
+from snpoint.physics.simulation.noise import (
+    WireNoise,
+    add_noise,
+    draw_number,
+    draw_run,
+    draw_start,
+    draw_wire,
+    wire_noise,
+)
+from snpoint.physics.xoshiro import State
 from snpoint.settings import Noise
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_WIRE_STREAM = 1
-"""Tells the random numbers of the wires' noise from others of the same detector."""
 REACH = 30
 """The response to a point charge is kept on -REACH .. REACH ticks."""
 TRUTH_SHIFT_TICKS = (8, 4, -3)
 """A TP owns the charge that arrives in its own window moved by this much (exactly what LArSoft does)."""
 
+_LONGEST_NOISE = 32
+
 CHANNEL, START, LENGTH, TO_PEAK, INTEGRAL, PEAK, ORIGIN = range(7)
 """Columns of the TPs; `ORIGIN` is that of most of the charge (`charge.Charge`), -1 for noise."""
 SHARE, MEV, ELECTRONS, POSITION, OWN_POSITION = 0, 1, 2, 3, 6
 """Columns of the truth of TPs: share of the leading origin, energy, electrons, all charge's mean, its own mean."""
-
-# Mean of the exponential height above threshold of noise samples, per plane, for TPs of 1, 2, 3, 4 samples; and
-# how many of the noise TPs have at most so many samples.
-_NOISE_HEIGHT_ADC = np.array([[3.1, 5.0, 6.5, 7.5], [3.1, 5.0, 6.5, 7.5], [3.0, 4.1, 5.5, 6.5]])
-_NOISE_LENGTH_SUM = np.array(
-    [[0.8593, 0.9836, 0.9992, 1.0], [0.8605, 0.9836, 0.9987, 1.0], [0.9320, 0.9926, 0.9987, 1.0]]
-)
 
 
 class Electronics(NamedTuple):
@@ -46,11 +47,9 @@ class Electronics(NamedTuple):
 
     response: FloatArray  # (3, 2 REACH + 1) ADC per electron against tick
     thresholds: FloatArray  # (3,) ADC
-    white: FloatArray  # (channels,) standard deviation of the noise under a signal [ADC]
-    noise_tps: FloatArray  # (3,) mean standalone noise TPs per event
-    planes: IntArray  # (channels per APA,) plane of each local channel
-    ranges: IntArray  # (3, 2) first local channel and number of channels of each plane
-    sizes: IntArray  # channels per APA, APAs, ticks
+    planes: IntArray  # (channels,) plane of each channel
+    n_ticks: int
+    noise: WireNoise
 
 
 class TPs(NamedTuple):
@@ -83,32 +82,14 @@ def responses() -> FloatArray:
     return np.stack([u, v, x])
 
 
-def wire_noise(detector: Detector, noise: Noise) -> FloatArray:
-    """Standard deviation of the noise of each channel, shape (channels,) [ADC].
-
-    The mean of its plane times a lognormal factor of mean 1, fixed by the name of the detector and the channel.
-    """
-    channels = np.arange(detector.n_channels)
-    rng = np.random.default_rng([zlib.crc32(detector.name.encode()), _WIRE_STREAM])
-    spread = math.sqrt(math.log1p(noise.wire_spread**2))
-    factors = np.exp(spread * rng.standard_normal(detector.n_channels) - 0.5 * spread**2)
-    plane = detector.plane(channels)
-    means = np.array(noise.white_adc.as_tuple(), np.float64)
-    return np.asarray(np.where(plane >= 0, means[plane], 0.0) * factors)
-
-
 def electronics_of(detector: Detector, noise: Noise) -> Electronics:
     """Flat arrays of the readout of a detector."""
-    planes = detector.plane(np.arange(detector.channels_per_apa))
-    ranges = [(np.flatnonzero(planes == p)[0], np.count_nonzero(planes == p)) for p in range(3)]
     return Electronics(
         responses(),
         np.array(detector.threshold_adc),
+        detector.plane(np.arange(detector.n_channels)),
+        detector.n_ticks,
         wire_noise(detector, noise),
-        np.array(noise.tps_per_event.as_tuple(), np.float64),
-        planes,
-        np.array(ranges, np.int64),
-        np.array([detector.channels_per_apa, detector.n_apas, detector.n_ticks], np.int64),
     )
 
 
@@ -118,8 +99,8 @@ def find_tps(charge: Charge, order: IntArray, state: State, readout: Electronics
 
     A channel is taken in pieces, as far as the response to one piece of charge does not reach the next one's.
     """
-    n_ticks, n = readout.sizes[2], order.shape[0]
-    samples = np.zeros(n_ticks)
+    n_ticks, n = readout.n_ticks, order.shape[0]
+    samples, noise = np.zeros(n_ticks), readout.noise
     origins, sums = np.empty(n, np.int64), np.empty((n, 5))
     first = 0
     while first < n:
@@ -128,13 +109,13 @@ def find_tps(charge: Charge, order: IntArray, state: State, readout: Electronics
             if charge.keys[order[last], 1] - charge.keys[order[last - 1], 1] > 2 * REACH + 1:
                 break
             last += 1
-        plane = readout.planes[channel % readout.sizes[0]]
+        plane = readout.planes[channel]
         low = max(charge.keys[order[first], 1] - REACH, 0)
         high = min(charge.keys[order[last - 1], 1] + REACH + 1, n_ticks)
         samples[low:high] = 0.0
         for k in range(first, last):
             _shape_charge(charge, order[k], readout.response[plane], samples)
-        _add_noise(samples, low, high, readout.white[channel], state)
+        add_noise(samples, low, high, noise.sigma[channel], noise.process[plane], state)
         _scan(charge, order, first, last, channel, plane, low, high, samples, origins, sums, readout, tps)
         first = last
 
@@ -145,16 +126,6 @@ def _shape_charge(charge: Charge, row: int, response: FloatArray, samples: Float
     tick, electrons = charge.keys[row, 1], charge.amounts[row, NE]
     for k in range(max(tick - REACH, 0), min(tick + REACH + 1, samples.shape[0])):
         samples[k] += electrons * response[k - tick + REACH]
-
-
-@compiled()
-def _add_noise(samples: FloatArray, low: int, high: int, sigma: float, state: State) -> None:
-    """Add white noise, and round to whole ADC counts."""
-    for k in range(low, high, 2):
-        value, spare = normal_pair(state)
-        samples[k] = math.floor(samples[k] + sigma * value + 0.5)
-        if k + 1 < high:
-            samples[k + 1] = math.floor(samples[k + 1] + sigma * spare + 0.5)
 
 
 @compiled()
@@ -200,7 +171,7 @@ def _own(
     charge: Charge, order: IntArray, first: int, last: int, begin: int, end: int, row: int,
     origins: IntArray, sums: FloatArray, tps: TPs,
 ) -> None:  # fmt: skip
-    """Truth of a TP: the charge on its channel that arrived at ticks begin .. end - 1; ``origins, sums`` are scratch."""
+    """Truth of a TP: the charge of its channel that arrived at ticks begin .. end - 1; two arrays are scratch."""
     n = 0
     for k in range(first, last):
         source = order[k]
@@ -235,26 +206,21 @@ def _own(
 
 @compiled()
 def add_noise_tps(state: State, readout: Electronics, tps: TPs) -> None:
-    """Standalone noise TPs, even over channels and the readout window; none that touches another TP."""
-    per_apa, n_apas, n_ticks = readout.sizes[0], readout.sizes[1], readout.sizes[2]
-    latest, previous = _chains(tps, per_apa * n_apas)
+    """TPs of noise alone; none that touches another TP."""
+    noise = readout.noise
+    latest, previous = _chains(tps, readout.planes.shape[0])
+    samples = np.empty(_LONGEST_NOISE)
     for plane in range(3):
-        for _ in range(poisson(state, readout.noise_tps[plane])):
-            local = readout.ranges[plane, 0] + below(state, readout.ranges[plane, 1])
-            channel = below(state, n_apas) * per_apa + local
-            length, choice = 1, uniform(state)
-            while length < 4 and choice > _NOISE_LENGTH_SUM[plane, length - 1]:
-                length += 1
-            start = below(state, n_ticks - length + 1)
-            height, peak, to_peak, total = _NOISE_HEIGHT_ADC[plane, length - 1], 0, 0, 0
-            for k in range(length):
-                sample = int(readout.thresholds[plane]) + 1 + int(-height * math.log(uniform(state)))
-                total += sample
-                if sample > peak:
-                    peak, to_peak = sample, k
+        for _ in range(draw_number(noise, plane, state)):
+            channel, start = draw_wire(noise, plane, state), draw_start(readout.n_ticks, state)
+            most = min(_LONGEST_NOISE, readout.n_ticks - start)
+            threshold = readout.thresholds[plane]
+            length = draw_run(noise.sigma[channel], threshold, most, noise.process[plane], state, samples)
             if _meets(tps, latest, previous, channel, start, length):
                 continue
-            row = _new_tp(tps, channel, start, length, to_peak, total, peak)
+            to_peak = int(np.argmax(samples[:length]))
+            total = int(np.sum(samples[:length]))
+            row = _new_tp(tps, channel, start, length, to_peak, total, int(samples[to_peak]))
             if row >= 0:
                 previous[row], latest[channel] = latest[channel], row
 

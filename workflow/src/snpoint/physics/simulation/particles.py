@@ -19,8 +19,8 @@ from snpoint.physics.xoshiro import State, uniform
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-ELECTRON, POSITRON, PHOTON, HEAVY, NOTHING = 0, 1, 2, 3, 4
-"""Kinds of particles; `HEAVY`: protons and alphas, `NOTHING`: what leaves no energy."""
+ELECTRON, POSITRON, PHOTON, PROTON, ALPHA, NOTHING = range(6)
+"""Kinds of particles; `NOTHING`: all that leave no energy."""
 PRIMARY, DELTA, DESCENDANT = 0, 1, 2
 """Class of a deposit: the particle itself, a delta ray and its offspring, a descendant of a photon."""
 ENERGY = 0

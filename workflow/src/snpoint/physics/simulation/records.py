@@ -1,0 +1,163 @@
+"""What an event leaves behind for the trees of the files: its particles as tracks, its TPs and its SimIDEs.
+
+Which particles the truth trees list is a setting. The numbers of tracks do not depend on it: a TP of a particle that
+is not listed keeps its truth, and whoever reads the file finds that its track belongs to no interaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from snpoint.physics.constants import BACKGROUND, CC, ES, NO_TRACK
+from snpoint.physics.simulation import detector as readout
+from snpoint.physics.simulation.charge import MEV, NE
+from snpoint.physics.simulation.events import (
+    ELECTRON,
+    NO_MOTHER,
+    Block,
+    Event,
+    FloatArray,
+    IntArray,
+    Particles,
+    particles,
+)
+
+SIGNAL = "marley"
+"""The generator of neutrino interactions, by the name the files of a production use."""
+GEANTINO = 0
+"""PDG code of a particle that does nothing."""
+
+
+class Listed(NamedTuple):
+    """The particles of an event that its truth trees list, n of them, by block."""
+
+    particles: Particles  # ``mother`` counts in here
+    block: IntArray  # (n,) number of the block of each
+    generator: npt.NDArray[np.str_]  # (n,) name of its generator
+    track: IntArray  # (n,) its number as a track
+    place: IntArray  # (n,) its place among all particles of the event
+    interactions: tuple[tuple[int, Block], ...]  # numbers of the blocks that are interactions, and the blocks
+
+
+class EventRecord(NamedTuple):
+    """What the trees hold of one event."""
+
+    listed: Listed
+    path_cm: FloatArray  # (n,) of the particles listed
+    end_cm: FloatArray  # (n, 3)
+    sums: FloatArray  # (n, 4) MeV and electrons of their own, and of their electromagnetic daughters; three planes
+    tps: IntArray  # (t, 7) columns of `snpoint.physics.simulation.detector`, ``ORIGIN`` replaced by the track
+    tp_truth: FloatArray  # (t, 9)
+    ide_keys: IntArray  # (m, 3) channel, tick, track
+    ide_amounts: FloatArray  # (m, 5) electrons, MeV, mean x, y, z [cm]
+
+
+NOTHING = Block("noise", particles([GEANTINO], 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)))
+"""Block of a window in which no particle does anything. It says that the window is simulated, hence background:
+a file without any row of truth would be taken for data."""
+
+
+def joined(blocks: Sequence[Block]) -> Particles:
+    """All particles of an event, block by block; ``mother`` counts in all of them."""
+    if len(blocks) == 1:
+        return blocks[0].particles
+    return stacked([block.particles for block in blocks])
+
+
+def stacked(groups: Sequence[Particles]) -> Particles:
+    """Particles of several groups one after the other; ``mother`` counts in all of them."""
+    none = np.zeros((0, 3))
+    first = Particles(np.zeros(0, np.int64), np.zeros(0), none, none, np.zeros(0), np.zeros(0, np.int64))
+    columns = [np.concatenate(column) for column in zip(first, *groups, strict=True)]
+    sizes = [len(group.pdg) for group in groups]
+    begins = np.repeat(np.cumsum([0, *sizes])[:-1], sizes)
+    mother = columns[-1]
+    return Particles(*columns[:-1], np.where(mother == NO_MOTHER, NO_MOTHER, mother + begins))
+
+
+def track_numbers(particles: Particles) -> IntArray:
+    """Numbers of the tracks from 1: first the particles that leave the blocks, then those that others make."""
+    order = np.argsort(particles.mother != NO_MOTHER, kind="stable")
+    tracks = np.empty(len(order), np.int64)
+    tracks[order] = np.arange(1, len(order) + 1)
+    return tracks
+
+
+def listed(event: Event, particles: Particles, tracks: IntArray, truth: str) -> Listed:
+    """What the truth trees list of an event.
+
+    Parameters
+    ----------
+    event
+        The event.
+    particles, tracks
+        All its particles, as `joined` gives them, and their `track_numbers`.
+    truth
+        ``all``, or ``interaction``: of an event with an interaction, its block alone; of one without, the first
+        particle of each block, which says that the event is known to be background.
+    """
+    sizes = [len(block.particles.pdg) for block in event.blocks]
+    block = np.repeat(np.arange(len(sizes)), sizes)
+    names = np.repeat(np.array([one.generator for one in event.blocks], np.str_), sizes)
+    interactions = tuple((k, one) for k, one in enumerate(event.blocks) if one.neutrino is not None)
+    if truth == "all":
+        place = np.arange(len(block))
+    elif interactions:
+        place = np.flatnonzero(np.isin(block, [k for k, _ in interactions]))
+    else:
+        place = np.unique(block, return_index=True)[1]
+    return Listed(_chosen(particles, place), block[place], names[place], tracks[place], place, interactions)
+
+
+def _chosen(particles: Particles, place: IntArray) -> Particles:
+    if len(place) == len(particles.pdg):
+        return particles
+    new = np.full(len(particles.pdg) + 1, NO_MOTHER)
+    new[place] = np.arange(len(place))
+    columns = [column[place] for column in particles[:5]]
+    return Particles(*columns, new[particles.mother[place]])
+
+
+def event_record(
+    found: Listed, tracks: IntArray, paths: tuple[FloatArray, FloatArray], tps: tuple[IntArray, FloatArray],
+    ides: tuple[IntArray, FloatArray],
+) -> EventRecord:  # fmt: skip
+    """What the trees hold of an event, from what its simulation gave.
+
+    Parameters
+    ----------
+    found, tracks
+        The particles listed, and the `track_numbers` of all.
+    paths
+        Path lengths [cm], shape (p,), and ends [cm], shape (p, 3), of all particles.
+    tps
+        TPs and their truth, with origins as `snpoint.physics.simulation.charge` numbers them.
+    ides
+        Channel, tick, origin; and electrons, MeV, mean position [cm].
+    """
+    (path, end), (rows, truth), (keys, amounts) = paths, tps, ides
+    n = len(tracks)
+    sums = np.stack(
+        [np.bincount(keys[:, 2], amounts[:, column], minlength=2 * n).reshape(n, 2) for column in (MEV, NE)], axis=2
+    ).reshape(n, 4)
+    signed = np.stack([tracks, -tracks], axis=1).reshape(-1)
+    rows = rows.copy()
+    signal = rows[:, readout.ORIGIN] >= 0
+    rows[signal, readout.ORIGIN] = signed[rows[signal, readout.ORIGIN]]
+    rows[~signal, readout.ORIGIN] = NO_TRACK
+    if len(found.place) < n:
+        kept = np.isin(keys[:, 2] >> 1, found.place)
+        keys, amounts = keys[kept], amounts[kept]
+    keys = keys.copy()
+    keys[:, 2] = signed[keys[:, 2]]
+    return EventRecord(found, path[found.place], end[found.place], sums[found.place], rows, truth, keys, amounts)
+
+
+def interaction_of(event: Event) -> int:
+    """`ES`, `CC` or `BACKGROUND`."""
+    targets = [block.target_pdg for block in event.blocks if block.neutrino is not None]
+    return BACKGROUND if not targets else ES if targets[0] == ELECTRON else CC

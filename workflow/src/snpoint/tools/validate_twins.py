@@ -1,0 +1,53 @@
+"""``snpoint validate twins-of``: the list of (real) events that a sample of twins repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+
+@click.command("twins-of")
+@click.argument("tpstream", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--detector", default="fdhd_1x2x2", show_default=True, help="Layout of the detector.")
+def command(tpstream: tuple[Path, ...], detector: str) -> None:
+    """Print the `twins` of a sample (YAML) that repeats every neutrino interaction of TPSTREAM files (.root).
+
+    Each line holds the interaction, the kinetic energy of the primary electron, the energy of the neutrino and the
+    distance of the vertex from the plane x = 0: what `generator: twins` simulates again. Events come in the order of
+    their numbers, file by file. A vertex outside of the drift volumes is named in a comment: its twins lie inside, at
+    the same |x|.
+    """
+    click.echo("twins:")
+    for path in tpstream:
+        for line in _lines(path, detector):
+            click.echo(line)
+
+
+def _lines(path: Path, layout: str) -> Iterator[str]:
+    import numpy as np
+
+    from snpoint.data.tpstream import read_tpstream
+    from snpoint.errors import DataError
+    from snpoint.physics.constants import CC, ES
+    from snpoint.physics.geometry import load_detector
+    from snpoint.physics.matching_events import event_truth
+    from snpoint.physics.matching_rows import Rows
+    from snpoint.physics.twin_comparison import inside
+
+    trees = read_tpstream(path, ("tps", "mctruths"))
+    rows = Rows.of(trees["tps"])
+    truth = event_truth(trees["mctruths"], rows, "truth")
+    vertex = np.stack([truth[f"vertex_{axis}_cm"] for axis in "xyz"], axis=1).astype(float)
+    within = inside(vertex, load_detector(layout))
+    names = {ES: "ES", CC: "CC"}
+    if not np.isin(truth["interaction"], list(names)).all():
+        raise DataError(f"{path}: not every event is a neutrino interaction with known truth; it cannot be repeated")
+    for k, uid in enumerate(rows.events):
+        comment = "" if within[k] else "  # its vertex is outside of the drift volumes"
+        yield (
+            f"  - {{interaction: {names[int(truth['interaction'][k])]}, "
+            f"electron_mev: {truth['energy_true_mev'][k]:.5f}, neutrino_mev: {truth['neutrino_energy_mev'][k]:.5f}, "
+            f"abs_x_cm: {abs(vertex[k, 0]):.3f}}}  # {int(uid) & 0xFFFFFFFF}{comment}"
+        )
