@@ -43,6 +43,7 @@ from snpoint.settings import Flux, SimulateSettings, Spectrum, Twin, Window
 
 DETECTOR = load_detector("fdhd_1x2x2")
 ENERGIES = np.array([0.3, 1.0, 5.0, 12.0, 30.0, 80.0])
+OSCILLATIONS: tuple[event_checks.Oscillation, ...] = ("none", "NMO", "IMO")
 KIND = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -132,6 +133,16 @@ def test_numbers_of_events_of_a_supernova() -> None:
     )
     total = quad(lambda e: float(model.number("nue", e) * cross_section_cm2("nue", e)), 0, 200, limit=200)[0]
     assert ratio == pytest.approx(exact / total, rel=1e-5)
+
+
+def test_number_of_events_by_hand() -> None:
+    # Far above the mass of the electron all depends on the emitted energy: N = n_e / (4 pi d^2) sum of slope * energy.
+    slopes = 9.521 + 3.991 + 2 * (1.552 + 1.336)
+    by_hand = 18 * 6.03e32 * slopes * 1e-45 * 5e52 * 6.2415e5 / (4 * np.pi * 3.0857e22**2)
+    assert by_hand == pytest.approx(546, abs=1)
+    for oscillation in OSCILLATIONS:
+        number = sum(event_checks.expected(event_checks.flux(oscillation), 0.0).values())
+        assert 0.96 * by_hand < number < by_hand
 
 
 def test_generator_expects_the_same_number_and_scales_it() -> None:

@@ -65,7 +65,7 @@ def record(event: Event, truth: str = "all", **readout: np.ndarray) -> EventReco
         tracks,
         (np.zeros(len(tracks)), made.position_cm.copy()),
         (tps, np.zeros((len(tps), 9))),
-        (keys, amounts),
+        (np.arange(len(keys)), keys, amounts),
     )
 
 

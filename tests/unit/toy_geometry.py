@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snpoint.physics import charge
+from snpoint.physics.simulation import charge
 from snpoint.physics.geometry import Detector, Volume
 
 

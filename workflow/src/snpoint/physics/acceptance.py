@@ -52,7 +52,6 @@ QUANTITIES = (
     Quantity("axis", "axis to direction, 68% [deg]", quantile=True),
     Quantity("distance", "distance from start to end [cm]", judged=False),
     Quantity("photons", "energy share of photons' descendants", judged=False),
-    Quantity("deltas", "energy share of delta rays", judged=False),
     Quantity("with_blips", "share of events with a blip", judged=False),
 )
 """In the order of the columns that `simulate` gives. Definitions: docs/validation/transport.md."""
@@ -163,7 +162,7 @@ def simulate(energy_mev: float, events: int, chunk: int = 0, seed: int = 1) -> F
 
     Returns
     -------
-    ndarray, shape (events, 9)
+    ndarray, shape (events, 8)
         `QUANTITIES` of each electron.
     """
     rng = np.random.default_rng([seed, round(1000 * energy_mev), chunk])
@@ -189,7 +188,6 @@ def measure(shower: Shower, energy_mev: float) -> tuple[float, ...]:
         math.degrees(math.acos(min(abs(float(axis[2])), 1.0))),
         float(np.linalg.norm(end)),
         float(shower.deposits[~track, 3].sum()) / energy_mev,
-        float(shower.deposits[shower.classes == 1, 3].sum()) / energy_mev,
         float(blips > 0),
     )
 

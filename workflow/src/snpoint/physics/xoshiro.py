@@ -7,6 +7,7 @@ its own state, so that it comes out the same alone, in any order and on any numb
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,8 @@ _UNIT = 1.0 / 9007199254740992.0
 
 
 @compiled(inline="always")
-def word(state: State) -> np.uint64:
-    """The next 64 random bits."""
+def word(state: State) -> Any:
+    """The next 64 random bits, as np.uint64."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
     total = s0 + s3
     result = ((total << _LEFT_A) | (total >> _RIGHT_A)) + s0
@@ -82,7 +83,7 @@ def normal(state: State) -> float:
             height = _HEIGHTS[layer] + uniform(state) * (_HEIGHTS[layer + 1] - _HEIGHTS[layer])
             inside = height < math.exp(-0.5 * x * x)
         if inside:
-            return -x if bits & _SIGN_BIT else x
+            return float(-x if bits & _SIGN_BIT else x)
 
 
 @compiled()

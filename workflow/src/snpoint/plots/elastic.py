@@ -42,7 +42,7 @@ def draw(
     tolerance : float
         Half width of the band of ratios.
     """
-    canvas, axes = figure(9.6, 7.2, nrows=2, ncols=2)
+    canvas, axes = figure(9.0, 6.6, nrows=2, ncols=2)
     _kinds(axes[0, 0], edges_mev, spectra["none"])
     _oscillation(axes[0, 1], edges_mev, spectra)
     _angles(axes[1, 0], fractions, ours, reference)
@@ -52,7 +52,9 @@ def draw(
 
 
 def _spectrum(axes: Axes, edges: Floats, counts: Floats, color: str, label: str) -> None:
-    axes.stairs(counts / np.diff(edges), edges, color=color, lw=1.6, label=f"{label}: {counts.sum():.0f}")
+    axes.stairs(
+        counts / np.diff(edges), edges, baseline=None, color=color, lw=1.6, label=f"{label}: {counts.sum():.0f}"
+    )
 
 
 def _kinds(axes: Axes, edges: Floats, counts: Mapping[str, Floats]) -> None:
@@ -75,7 +77,9 @@ def _angles(axes: Axes, fractions: Sequence[float], ours: Rows, reference: Rows)
         axes.stairs([angles[place] for _, _, angles in ours], edges, baseline=None, color=color, lw=1.6)
         middle = [0.5 * (low + high) for low, high, _ in reference]
         axes.plot(middle, [angles[place] for _, _, angles in reference], "o", color=color, label=f"{fraction:.0%}")
-    axes.set(xlabel="electron kinetic energy [MeV]", ylabel="angle electron – neutrino [deg]", ylim=(0, None))
+    axes.set(xlabel="electron kinetic energy [MeV]", ylabel="angle electron – neutrino [deg]", yscale="log")
+    axes.set_yticks([3, 5, 10, 20, 30], ["3", "5", "10", "20", "30"])
+    axes.minorticks_off()
     axes.legend(title="share inside; points: reference")
 
 

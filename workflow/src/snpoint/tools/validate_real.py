@@ -44,8 +44,8 @@ def command(
     allowed = read_exceptions(exceptions)
     detector = load_detector(_detector_of([*real, *twins]))
     pairs = pair(
-        joined(part for folder in real for part in _measured(folder, detector, None)),
-        joined(part for folder in twins for part in _measured(folder, detector, chunks)),
+        joined(part for folder in real for part in measured_sample(folder, detector, None)),
+        joined(part for folder in twins for part in measured_sample(folder, detector, chunks)),
         detector,
     )
     even, odd = halves(pairs)
@@ -92,7 +92,7 @@ def _detector_of(folders: Sequence[Path]) -> str:
     return names.pop()
 
 
-def _measured(folder: Path, detector: Any, chunks: int | None) -> list[Measured]:
+def measured_sample(folder: Path, detector: Any, chunks: int | None) -> list[Measured]:
     """Quantities of the events of a sample, one entry per chunk."""
     from snpoint import config
 

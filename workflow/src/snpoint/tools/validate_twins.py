@@ -45,7 +45,7 @@ def _lines(path: Path, layout: str) -> Iterator[str]:
     if not np.isin(truth["interaction"], list(names)).all():
         raise DataError(f"{path}: not every event is a neutrino interaction with known truth; it cannot be repeated")
     for k, uid in enumerate(rows.events):
-        comment = "" if within[k] else "  # its vertex is outside of the drift volumes"
+        comment = "" if within[k] else ", vertex outside of the drift volumes"
         yield (
             f"  - {{interaction: {names[int(truth['interaction'][k])]}, "
             f"electron_mev: {truth['energy_true_mev'][k]:.5f}, neutrino_mev: {truth['neutrino_energy_mev'][k]:.5f}, "

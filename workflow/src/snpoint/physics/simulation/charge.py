@@ -106,6 +106,17 @@ def find_volume(volumes: FloatArray, x: float, y: float, z: float) -> int:
 
 
 @compiled()
+def nearest_wire(wires: FloatArray, volume: int, plane: int, y: float, z: float) -> int:
+    """APA-local channel of the nearest wire; -1 beyond the last one."""
+    value = wires[volume, plane, 0] * y + wires[volume, plane, 1] * z + wires[volume, plane, 2]
+    first, n = wires[volume, plane, 3], wires[volume, plane, 4]
+    local = math.floor(value + 0.5) - first
+    if wires[volume, plane, 5] > 0.0:
+        local -= n * math.floor(local / n)
+    return int(first + local) if 0.0 <= local < n else -1
+
+
+@compiled()
 def drift_deposits(
     deposits: FloatArray, classes: IntArray, owners: IntArray, times_us: FloatArray,
     state: State, layout: Layout, charge: Charge,
@@ -183,15 +194,10 @@ def _keys(
             z = deposits[k, 2] + parts[k, ACROSS] * normal(state)
             tick = math.floor(parts[k, TICK] + parts[k, ALONG] * normal(state) + 0.5)
             for plane in range(3):
-                at = wires[volume, plane, 0] * y + wires[volume, plane, 1] * z + wires[volume, plane, 2]
-                n = wires[volume, plane, 4]
-                local = math.floor(at + 0.5) - wires[volume, plane, 3]
-                if wires[volume, plane, 5] > 0.0:
-                    local -= n * math.floor(local / n)
+                local = nearest_wire(wires, volume, plane, y, z)
                 codes[place] = -1
-                if 0.0 <= local < n and 0 <= tick < n_ticks:
-                    channel = base + int(wires[volume, plane, 3] + local)
-                    codes[place] = ((channel * n_ticks + tick) << _ORIGIN_BITS) | origin
+                if local >= 0 and 0 <= tick < n_ticks:
+                    codes[place] = (((base + local) * n_ticks + tick) << _ORIGIN_BITS) | origin
                 place += 1
 
 

@@ -18,7 +18,6 @@ from snpoint.physics.geometry import load_detector
 from snpoint.physics.simulation import truthtables
 from snpoint.physics.simulation.charge import (
     FULL,
-    X_NE,
     clear_charge,
     drift_deposits,
     layout_of,
@@ -87,14 +86,13 @@ class Simulator:
         n = int(self._tps.counts[0])
         rows = self._tps.rows[:n]
         by_channel = np.argsort(rows[:, CHANNEL] * self.detector.n_ticks + rows[:, START], kind="stable")
-        amounts = self._charge.amounts[order]
-        amounts[:, X_NE:] /= amounts[:, :1]
+        n_charge = len(order)
         record = event_record(
             listed(event, made, tracks, self._truth),
             tracks,
             (shower.paths_cm, shower.ends_cm),
             (rows[by_channel], self._tps.truth[:n][by_channel]),
-            (self._charge.keys[order], amounts),
+            (order, self._charge.keys[:n_charge], self._charge.amounts[:n_charge]),
         )
         clear_charge(self._charge)
         return record

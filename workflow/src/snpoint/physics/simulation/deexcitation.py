@@ -2,8 +2,8 @@
 
 Bound discrete levels emit the gammas of the evaluated schemes. Above them a compound nucleus decays as Hauser and
 Feshbach have it (Phys. Rev. 87, 366 (1952)): every way out is as likely as its transmission coefficients times the
-number of levels it leads to, with spin and parity conserved; so does MARLEY (Gardiner, Phys. Rev. C 103, 044604 (2021),
-section III), with other transmission coefficients. Particles leave isotropically in the rest frame of their nucleus.
+number of levels it leads to, with spin and parity conserved; so does MARLEY (Gardiner, Phys. Rev. C 103, 044604
+(2021)), with other transmission coefficients. Particles leave isotropically in the rest frame of their nucleus.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ import numpy.typing as npt
 
 from snpoint.physics.simulation.events import MASS_MEV, PHOTON
 from snpoint.physics.simulation.nuclides import Nuclide, nuclides
-from snpoint.physics.simulation.transmission import FRAGMENTS, HIGHEST_L, Fragment, GammaTransmission, ParticleTransmission
+from snpoint.physics.simulation.transmission import (
+    FRAGMENTS,
+    HIGHEST_L,
+    Fragment,
+    GammaTransmission,
+    ParticleTransmission,
+)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -204,9 +210,14 @@ def _particle_widths(state: State, channel: _Channel) -> FloatArray:
     low, high = abs(spin - state.twice_spin), spin + state.twice_spin
     for momentum in range(HIGHEST_L + 1):
         allowed = targets.parity[open_] * state.parity == (-1) ** momentum
-        for j in {abs(2 * momentum - channel.fragment.twice_spin), 2 * momentum + channel.fragment.twice_spin}:
+        for j in _sums(2 * momentum, channel.fragment.twice_spin):
             width[open_] += np.where(allowed & (low <= j) & (j <= high), coefficients[momentum][place], 0.0)
     return np.asarray(width * targets.levels)
+
+
+def _sums(first: int, second: int) -> range:
+    """What l and the spin of a nucleon or alpha can add up to; all of them twice."""
+    return range(abs(first - second), first + second + 1, 2)
 
 
 def _emit(
@@ -229,7 +240,7 @@ def _emit(
 
 
 def boosted(own: Vector, energy: float, momentum: Vector, mass: float) -> Vector:
-    """Momentum in the laboratory of a particle from a system of given momentum and mass, in whose frame it is ``own``."""
+    """Momentum in the laboratory of a particle with momentum ``own`` in the frame of a system that moves."""
     total = math.sqrt(sum(p * p for p in momentum) + mass * mass)
     along = (own[0] * momentum[0] + own[1] * momentum[1] + own[2] * momentum[2]) / (mass * (total + mass))
     share = along + energy / mass

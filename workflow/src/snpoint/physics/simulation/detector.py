@@ -17,13 +17,12 @@ from snpoint.physics.simulation.charge import NE, X_NE, Charge
 from snpoint.physics.simulation.noise import (
     WireNoise,
     add_noise,
-    draw_number,
+    draw_place,
     draw_run,
     draw_start,
-    draw_wire,
     wire_noise,
 )
-from snpoint.physics.xoshiro import State
+from snpoint.physics.xoshiro import State, poisson
 from snpoint.settings import Noise
 
 FloatArray = npt.NDArray[np.float64]
@@ -207,41 +206,57 @@ def _own(
 @compiled()
 def add_noise_tps(state: State, readout: Electronics, tps: TPs) -> None:
     """TPs of noise alone; none that touches another TP."""
-    noise = readout.noise
-    latest, previous = _chains(tps, readout.planes.shape[0])
+    latest, previous = _chains(tps.rows, tps.counts[0], readout.planes.shape[0])
+    noise, n_ticks, rows, n = readout.noise, readout.n_ticks, tps.rows, tps.counts[0]
     samples = np.empty(_LONGEST_NOISE)
     for plane in range(3):
-        for _ in range(draw_number(noise, plane, state)):
-            channel, start = draw_wire(noise, plane, state), draw_start(readout.n_ticks, state)
-            most = min(_LONGEST_NOISE, readout.n_ticks - start)
-            threshold = readout.thresholds[plane]
-            length = draw_run(noise.sigma[channel], threshold, most, noise.process[plane], state, samples)
-            if _meets(tps, latest, previous, channel, start, length):
+        sigma, process, share, wires = noise.sigma, noise.process[plane], noise.share, noise.wires
+        low, high, threshold = noise.first[plane], noise.first[plane + 1] - 1, readout.thresholds[plane]
+        for _ in range(poisson(state, noise.rates[plane])):
+            channel, start = wires[draw_place(share, low, high, state)], draw_start(n_ticks, state)
+            most = min(_LONGEST_NOISE, n_ticks - start)
+            length = draw_run(sigma[channel], threshold, most, process, state, samples)
+            if _meets(rows, latest, previous, channel, start, length):
                 continue
-            to_peak = int(np.argmax(samples[:length]))
-            total = int(np.sum(samples[:length]))
-            row = _new_tp(tps, channel, start, length, to_peak, total, int(samples[to_peak]))
-            if row >= 0:
-                previous[row], latest[channel] = latest[channel], row
+            if n >= rows.shape[0]:
+                tps.counts[1] = 1
+                return
+            tps.truth[n] = 0.0
+            _noise_row(rows, n, channel, start, length, samples)
+            previous[n], latest[channel] = latest[channel], n
+            n += 1
+            tps.counts[0] = n
 
 
 @compiled()
-def _chains(tps: TPs, n_channels: int) -> tuple[IntArray, IntArray]:
-    """TPs by channel: the latest one of each channel, and the one before each on the same channel; -1 for none."""
-    latest, previous = np.full(n_channels, -1), np.full(tps.rows.shape[0], -1)
-    for row in range(tps.counts[0]):
-        channel = tps.rows[row, CHANNEL]
+def _noise_row(rows: IntArray, n: int, channel: int, start: int, length: int, samples: FloatArray) -> None:
+    """Write the columns of a noise TP."""
+    peak, total = 0, 0.0
+    for k in range(length):
+        total += samples[k]
+        if samples[k] > samples[peak]:
+            peak = k
+    rows[n, CHANNEL], rows[n, START], rows[n, LENGTH], rows[n, TO_PEAK] = channel, start, length, peak
+    rows[n, INTEGRAL], rows[n, PEAK], rows[n, ORIGIN] = int(total), int(min(samples[peak], 16383.0)), -1
+
+
+@compiled()
+def _chains(rows: IntArray, n: int, n_channels: int) -> tuple[IntArray, IntArray]:
+    """The first n TPs by channel: the latest of each channel, and the one before each on its channel; -1 for none."""
+    latest, previous = np.full(n_channels, -1), np.full(rows.shape[0], -1)
+    for row in range(n):
+        channel = rows[row, CHANNEL]
         previous[row], latest[channel] = latest[channel], row
     return latest, previous
 
 
 @compiled()
-def _meets(tps: TPs, latest: IntArray, previous: IntArray, channel: int, start: int, length: int) -> bool:
+def _meets(rows: IntArray, latest: IntArray, previous: IntArray, channel: int, start: int, length: int) -> bool:
     """Whether a TP touches this stretch of a channel."""
     row = latest[channel]
     while row >= 0:
-        other = tps.rows[row, START]
-        if start <= other + tps.rows[row, LENGTH] and other <= start + length:
+        other = rows[row, START]
+        if start <= other + rows[row, LENGTH] and other <= start + length:
             return True
         row = previous[row]
     return False

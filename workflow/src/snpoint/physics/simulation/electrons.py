@@ -26,6 +26,7 @@ from snpoint.physics.simulation.materials import (
     LOSS,
     MAX_STEP_CM,
     MOLLER,
+    OWN_DELTA_MEV,
     SCREENING,
     SOFT,
 )
@@ -63,8 +64,8 @@ def track_electron(
 
     ``particle`` is moved to where it stopped.
     """
-    path = 0.0
-    while particle[ENERGY] >= ELECTRON_CUT_MEV and lists.counts[FULL] == 0:
+    path, counts = 0.0, lists.counts
+    while particle[ENERGY] >= ELECTRON_CUT_MEV and counts[FULL] == 0:
         energy = particle[ENERGY]
         index, part = locate(energy)
         loss = table_value(table, LOSS, index, part)
@@ -138,7 +139,7 @@ def _knock(particle: FloatArray, family: int, state: State, lists: Lists) -> Non
     delta_cosine = math.sqrt(delta * (energy + mass2) / (energy * (delta + mass2)))
     kept_cosine = math.sqrt(kept * (energy + mass2) / (energy * (kept + mass2)))
     direction = turned(particle, min(delta_cosine, 1.0), azimuth)
-    push(lists, ELECTRON, max(family, DELTA), delta, particle, direction)
+    push(lists, ELECTRON, max(family, DELTA) if delta > OWN_DELTA_MEV else family, delta, particle, direction)
     turn(particle, min(kept_cosine, 1.0), azimuth + math.pi)
     particle[ENERGY] = kept
 

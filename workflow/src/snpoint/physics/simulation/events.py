@@ -27,14 +27,26 @@ MASS_MEV: dict[int, float] = {
     PROTON: 938.27208816,
     NEUTRON: 939.56542052,
     ALPHA: 3727.3794066,
-    ARGON_40: 37224.724,
-    POTASSIUM_40: 37226.229 - ELECTRON_MASS_MEV,
-    POTASSIUM_39: 36294.463 - ELECTRON_MASS_MEV,
-    ARGON_39: 36295.028,
+    ARGON_40: 37224.72419,
+    POTASSIUM_40: 37226.22860 - ELECTRON_MASS_MEV,
+    POTASSIUM_39: 36294.46280 - ELECTRON_MASS_MEV,
+    ARGON_39: 36295.02780,
     ARGON_41: 38158.191,
+    # What is left of potassium-40 that emits two particles, or an alpha.
+    1000190380: 35367.464,
+    1000180380: 35362.061,
+    1000170380: 35367.489,
+    1000180370: 34434.334,
+    1000170370: 34434.031,
+    1000170360: 33504.777,
+    1000160360: 33504.146,
+    1000170350: 32573.791,
+    1000160350: 32574.469,
+    1000150320: 29785.039,
     **{sign * flavour: 0.0 for sign in (1, -1) for flavour in (12, 14, 16)},
 }
-"""Masses by PDG code [MeV]; of nuclei as MARLEY's files give them (ions without the electrons that left)."""
+"""Masses by PDG code [MeV]. Nuclei: those of the neutral atoms (AME2016) without the electrons that an argon shell lacks, as
+MARLEY's files have them."""
 
 NO_MOTHER = -1
 

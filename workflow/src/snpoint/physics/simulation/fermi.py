@@ -2,7 +2,7 @@
 
 At the low energies of beta decay the Fermi function holds, at those of supernova neutrinos the modified effective
 momentum approximation (Engel, Phys. Rev. C 57, 2004 (1998)). Where either could be used, the one nearer to 1 is
-(Gardiner, Phys. Rev. C 103, 044604 (2021), section II).
+(Gardiner, Phys. Rev. C 103, 044604 (2021)).
 """
 
 from __future__ import annotations

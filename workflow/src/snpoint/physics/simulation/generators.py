@@ -11,25 +11,14 @@ from snpoint.errors import ConfigError, UsageError
 from snpoint.physics.constants import BACKGROUND, ES
 from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.burst import burst_events
+from snpoint.physics.simulation.charged_current import ChargedCurrent
 from snpoint.physics.simulation.directions import Directions
 from snpoint.physics.simulation.elastic import ElasticScattering, Electrons, twin_es
 from snpoint.physics.simulation.events import Block, Event, FloatArray
+from snpoint.physics.simulation.radioactivity import Radioactivity
 from snpoint.physics.simulation.records import NOTHING
 from snpoint.physics.simulation.vertices import Vertices
 from snpoint.settings import SimulateSettings, Twin
-
-try:  # until these modules are there
-    from snpoint.physics.simulation.charged_current import ChargedCurrent
-except ImportError:
-    class ChargedCurrent:
-        def __init__(self, *a): pass
-        def expected(self, *a): return 0.0
-try:
-    from snpoint.physics.simulation.radioactivity import Radioactivity
-except ImportError:
-    class Radioactivity:
-        def __init__(self, *a): pass
-        def blocks(self, rng): return []
 
 Rng = np.random.Generator
 Draw = Callable[[int, Rng], tuple[Block, ...]]

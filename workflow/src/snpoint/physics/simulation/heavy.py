@@ -6,6 +6,7 @@ dense their ionization is. Scattering, straggling and nuclear reactions are left
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -30,6 +31,8 @@ FloatArray = npt.NDArray[np.float64]
 
 PARTS = 4
 """A track is deposited in this many parts of equal energy, each with its own density."""
+FIRST_MEV = math.exp(LOG_FIRST)
+"""The lowest energy of the table."""
 BETHE_MEV = 0.3
 """The Bethe formula holds for protons above this energy; below, the stopping power stays as it is there."""
 _BETHE_MEV_CM2_G = 0.307075
@@ -65,6 +68,15 @@ def heavy_ranges() -> FloatArray:
 
 
 @compiled()
+def _range(energy: float, row: int, ranges: FloatArray) -> float:
+    """Range [cm]; below the table the loss is constant, and the range goes with the energy."""
+    if energy < FIRST_MEV:
+        return float(ranges[row, 0] * energy / FIRST_MEV)
+    index, part = locate(energy)
+    return table_value(ranges, row, index, part)
+
+
+@compiled()
 def track_heavy(particle: FloatArray, kind: int, ranges: FloatArray, lists: Lists) -> float:
     """Move a proton or an alpha to the end of its range, leaving its energy along it. Gives the range [cm].
 
@@ -72,15 +84,13 @@ def track_heavy(particle: FloatArray, kind: int, ranges: FloatArray, lists: List
     whose ionization fluctuates: pure proton charge of a LArSoft production (2.9, 4.2 and 8 MeV) is 3.3, 3.8 and
     5.3 thousand electrons per MeV, as the modified box model gives at the plain stopping power.
     """
+    if particle[ENERGY] <= 0.0:
+        return 0.0
     row = kind - PROTON
     share = particle[ENERGY] / PARTS
     path = 0.0
     for k in range(PARTS):
-        index, part = locate(share * (PARTS - k))
-        length = table_value(ranges, row, index, part)
-        if k < PARTS - 1:
-            index, part = locate(share * (PARTS - k - 1))
-            length -= table_value(ranges, row, index, part)
+        length = _range(share * (PARTS - k), row, ranges) - _range(share * (PARTS - k - 1), row, ranges)
         move(particle, 0.5 * length)
         deposit(lists, PRIMARY, share, share / length / DENSITY_FACTOR, particle[1], particle[2], particle[3])
         move(particle, 0.5 * length)

@@ -32,6 +32,11 @@ STERNHEIMER = {"a": 0.19559, "k": 3.0, "x0": 0.2, "x1": 3.0, "c": 5.2146}
 
 DELTA_CUT_MEV = 0.10
 """Delta rays above are followed, below they are part of the continuous loss."""
+OWN_DELTA_MEV = 0.343
+"""Delta rays above have a class of their own; the charge of softer ones counts as that of the particle.
+
+So do LArSoft's files, where no particle is made below a range of 0.7 mm: in liquid argon, electrons of 0.343 MeV.
+"""
 BREMS_CUT_MEV = 0.02
 """Bremsstrahlung photons above are followed."""
 ELECTRON_CUT_MEV = 0.05

@@ -18,16 +18,16 @@ from scipy.special import erfc
 
 from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
-from snpoint.physics.xoshiro import State, normal, normal_above, poisson, uniform
+from snpoint.physics.xoshiro import State, normal, normal_above, uniform
 from snpoint.settings import Noise
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-CORRELATION = ((0.785, 0.52), (0.785, 0.52), (0.694, 0.478))
+CORRELATION = ((0.787, 0.53), (0.787, 0.53), (0.694, 0.478))
 """Correlation of the noise with itself one and two ticks later; planes U, V, X. Fitted to the lengths of the noise
 TPs; where the peak lies in them and their heights follow."""
-EARLY_SHARE, EARLY_TICKS = 0.0136, 220.0
+EARLY_SHARE, EARLY_TICKS = 0.0125, 200.0
 """Of the noise TPs, this share comes on top of an even rate at the begin of the window, and dies away with this time.
 Fitted; the cause is not known."""
 
@@ -107,16 +107,16 @@ def add_noise(samples: FloatArray, low: int, high: int, sigma: float, process: F
 
 
 @compiled()
-def draw_wire(noise: WireNoise, plane: int, state: State) -> int:
-    """A channel of a plane, by the rates of its wires."""
-    low, high, wanted = noise.first[plane], noise.first[plane + 1] - 1, uniform(state)
+def draw_place(share: FloatArray, low: int, high: int, state: State) -> int:
+    """A place from ``low`` to ``high``, by the rates of the wires there (`WireNoise.share`)."""
+    wanted = uniform(state)
     while low < high:
         middle = (low + high) // 2
-        if noise.share[middle] < wanted:
+        if share[middle] < wanted:
             low = middle + 1
         else:
             high = middle
-    return int(noise.wires[low])
+    return low
 
 
 @compiled()
@@ -149,9 +149,3 @@ def draw_run(sigma: float, threshold: float, most: int, process: FloatArray, sta
         n += 1
         before, last = last, process[0] * last + process[1] * before + process[2] * normal(state)
     return n
-
-
-@compiled()
-def draw_number(noise: WireNoise, plane: int, state: State) -> int:
-    """How many noise TPs a plane has in an event."""
-    return poisson(state, noise.rates[plane])

@@ -97,8 +97,8 @@ def _branches(weights: dict[int, float]) -> tuple[IntArray, FloatArray]:
 class LevelDensity:
     """Back-shifted Fermi gas, with the global parameters of Koning, Hilaire & Goriely, Nucl. Phys. A 810, 13 (2008).
 
-    Their table 3 (effective, back-shifted) and equations 18-26; at low energy the total density goes over into that
-    of Demetriou & Goriely, Nucl. Phys. A 695, 95 (2001). Shell corrections: Myers & Swiatecki, Nucl. Phys. 81, 1 (1966).
+    Their effective parameters; at low energy the total density goes over into that of Demetriou & Goriely, Nucl.
+    Phys. A 695, 95 (2001). Shell corrections: Myers & Swiatecki, Nucl. Phys. 81, 1 (1966).
     """
 
     def __init__(self, z: int, a: int, atomic_mass_mev: float) -> None:
@@ -133,7 +133,8 @@ def _liquid_drop_mev(z: int, a: int) -> float:
 
 
 def _targets(energy: FloatArray, twice_spin: IntArray, parity: IntArray, density: LevelDensity) -> Targets:
-    edges = np.concatenate([[energy[-1]], _EDGES[_EDGES > energy[-1] + 0.05]])
+    first = energy[-1] + 0.05
+    edges = np.concatenate([[energy[-1]], _EDGES[first < _EDGES]])
     middle, width = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
     total, cutoff = density.of(middle)
     spins = np.arange(twice_spin[0] % 2, HIGHEST_TWICE_SPIN + 1, 2)
@@ -143,7 +144,11 @@ def _targets(energy: FloatArray, twice_spin: IntArray, parity: IntArray, density
     shape = (len(middle), len(spins), 2)
     cells = [
         np.broadcast_to(values, shape).ravel()
-        for values in (middle[:, None, None], width[:, None, None], spins[:, None], np.array([1, -1]), levels[..., None])
+        for values in (_cells(middle), _cells(width), spins[:, None], np.array([1, -1]), levels[..., None])
     ]
     firsts = (energy, np.zeros_like(energy), twice_spin, parity, np.ones_like(energy))
     return Targets(*(np.concatenate([first, rest]) for first, rest in zip(firsts, cells, strict=True)))
+
+
+def _cells(values: FloatArray) -> FloatArray:
+    return values[:, None, None]

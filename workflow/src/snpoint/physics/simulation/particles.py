@@ -22,7 +22,7 @@ IntArray = npt.NDArray[np.int64]
 ELECTRON, POSITRON, PHOTON, PROTON, ALPHA, NOTHING = range(6)
 """Kinds of particles; `NOTHING`: all that leave no energy."""
 PRIMARY, DELTA, DESCENDANT = 0, 1, 2
-"""Class of a deposit: the particle itself, a delta ray and its offspring, a descendant of a photon."""
+"""Class of a deposit: the particle itself and soft delta rays, a delta ray and its offspring, a photon's descendant."""
 ENERGY = 0
 N_STACK, N_DEPOSITS, FULL, OWNER = 0, 1, 2, 3
 """Indices into ``counts``."""
@@ -57,34 +57,36 @@ def push(
     lists: Lists, kind: int, family: int, energy: float, particle: FloatArray, direction: tuple[float, float, float]
 ) -> None:
     """Put a new particle on the stack, at the position of ``particle``."""
-    n = lists.counts[N_STACK]
-    if n >= lists.stack.shape[0]:
-        lists.counts[FULL] = 1
+    stack, kinds, counts = lists.stack, lists.kinds, lists.counts
+    n = counts[N_STACK]
+    if n >= stack.shape[0]:
+        counts[FULL] = 1
         return
-    lists.stack[n, ENERGY] = energy
+    stack[n, ENERGY] = energy
     for axis in range(3):
-        lists.stack[n, 1 + axis] = particle[1 + axis]
-    lists.stack[n, 4], lists.stack[n, 5], lists.stack[n, 6] = direction
-    lists.kinds[n, 0] = kind
-    lists.kinds[n, 1] = family
-    lists.counts[N_STACK] = n + 1
+        stack[n, 1 + axis] = particle[1 + axis]
+    stack[n, 4], stack[n, 5], stack[n, 6] = direction
+    kinds[n, 0] = kind
+    kinds[n, 1] = family
+    counts[N_STACK] = n + 1
 
 
 @compiled()
 def deposit(lists: Lists, family: int, energy: float, density: float, x: float, y: float, z: float) -> None:
     """Leave energy at a point; ``density`` [MeV/cm] is that along the tiny track it stands for."""
-    n = lists.counts[N_DEPOSITS]
-    if n >= lists.deposits.shape[0]:
-        lists.counts[FULL] = 1
+    deposits, counts = lists.deposits, lists.counts
+    n = counts[N_DEPOSITS]
+    if n >= deposits.shape[0]:
+        counts[FULL] = 1
         return
-    lists.deposits[n, 0] = x
-    lists.deposits[n, 1] = y
-    lists.deposits[n, 2] = z
-    lists.deposits[n, 3] = energy
-    lists.deposits[n, 4] = density
+    deposits[n, 0] = x
+    deposits[n, 1] = y
+    deposits[n, 2] = z
+    deposits[n, 3] = energy
+    deposits[n, 4] = density
     lists.classes[n] = family
-    lists.owners[n] = lists.counts[OWNER]
-    lists.counts[N_DEPOSITS] = n + 1
+    lists.owners[n] = counts[OWNER]
+    counts[N_DEPOSITS] = n + 1
 
 
 @compiled(inline="always")

@@ -17,6 +17,7 @@ from snpoint.physics.simulation.cavern import NEUTRON_DEPTH_CM, Walls, entering_
 from snpoint.physics.simulation.decays import Nuclide, nuclides
 from snpoint.physics.simulation.events import NEUTRON, PHOTON, Block, Particles, particles
 from snpoint.physics.simulation.materials import DENSITY_G_CM3
+from snpoint.physics.simulation.neutron_capture import CAPTURE_US, cascade
 from snpoint.settings import Radioactivity as RadioactivitySettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,8 +30,6 @@ _LONG_TRACK_MEV = 1.0
 """Electrons above are followed like gammas: their range is centimeters, and they make bremsstrahlung."""
 _LIFETIMES = 10.0
 """Mean lives before the window after which nothing delayed is left."""
-CAPTURE_US = 3000.0
-"""How long before the window a neutron matters that is captured late: more than ten mean times of capture in argon."""
 
 CAVERN_GAMMAS, CAVERN_NEUTRONS = "CavernwallGammasAtLAr", "CavernwallNeutronsAtLAr"
 """Names of the truth blocks, those of the DUNE radiological model."""
@@ -151,7 +150,8 @@ class CavernGammas:
 class CavernNeutrons:
     """Neutrons that enter the box around the drift volumes, and the gammas of their capture.
 
-    A neutron gets into the argon by an exponential depth; `capture` adds where and when it is caught from there on.
+    All of them are captured, as deep behind the wall as `NEUTRON_DEPTH_CM` says, at right angles to where they entered:
+    what becomes of them on the way is in that length.
 
     Attributes
     ----------
@@ -162,26 +162,28 @@ class CavernNeutrons:
     def __init__(self, rate_hz: float, detector: Detector) -> None:
         self._walls = Walls(detector)
         self.first_us, self.last_us = _drift_window_us(detector)
-        self.first_us -= CAPTURE_US
+        self.first_us -= _LIFETIMES * CAPTURE_US
         self.expected = rate_hz * (self.last_us - self.first_us) * 1e-6
 
     def block(self, rng: np.random.Generator) -> Block:
         """The neutrons of one event: each of them, followed by its gammas."""
-        from snpoint.physics.simulation.neutron_capture import capture
-
         n = int(rng.poisson(self.expected))
         position, direction = self._walls.enter(rng, n)
         time_us = self.first_us + (self.last_us - self.first_us) * rng.random(n)
         kinetic = watt_energy(rng, n)
         depth_cm = NEUTRON_DEPTH_CM * rng.standard_exponential(n)
         inside = position + depth_cm[:, None] * self._walls.inward(position)
+        caught_us = time_us + CAPTURE_US * rng.standard_exponential(n)
         parts: list[Particles] = [particles([], 0.0, np.zeros((0, 3)), np.zeros((0, 3)))]
         rows = 0
         for k in range(n):
-            neutron = particles(NEUTRON, kinetic[k], position[k], direction[k], time_us[k])
-            gammas = capture(rng, inside[k], float(time_us[k]), float(kinetic[k]))
-            parts += [neutron, gammas._replace(mother=np.full(len(gammas.pdg), rows))]
-            rows += 1 + len(gammas.pdg)
+            gammas = cascade(rng)
+            count = len(gammas)
+            parts += [
+                particles(NEUTRON, kinetic[k], position[k], direction[k], time_us[k]),
+                particles(np.full(count, PHOTON), gammas, inside[k], random_directions(rng, count), caught_us[k], rows),
+            ]
+            rows += 1 + count
         return Block(CAVERN_NEUTRONS, Particles(*(np.concatenate(columns) for columns in zip(*parts, strict=True))))
 
 

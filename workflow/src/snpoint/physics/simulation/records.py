@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from snpoint.physics.constants import BACKGROUND, CC, ES, NO_TRACK
 from snpoint.physics.simulation import detector as readout
-from snpoint.physics.simulation.charge import MEV, NE
+from snpoint.physics.simulation.charge import MEV, NE, X_NE
 from snpoint.physics.simulation.events import (
     ELECTRON,
     NO_MOTHER,
@@ -123,9 +123,12 @@ def _chosen(particles: Particles, place: IntArray) -> Particles:
 
 
 def event_record(
-    found: Listed, tracks: IntArray, paths: tuple[FloatArray, FloatArray], tps: tuple[IntArray, FloatArray],
-    ides: tuple[IntArray, FloatArray],
-) -> EventRecord:  # fmt: skip
+    found: Listed,
+    tracks: IntArray,
+    paths: tuple[FloatArray, FloatArray],
+    tps: tuple[IntArray, FloatArray],
+    charge: tuple[IntArray, IntArray, FloatArray],
+) -> EventRecord:
     """What the trees hold of an event, from what its simulation gave.
 
     Parameters
@@ -136,25 +139,27 @@ def event_record(
         Path lengths [cm], shape (p,), and ends [cm], shape (p, 3), of all particles.
     tps
         TPs and their truth, with origins as `snpoint.physics.simulation.charge` numbers them.
-    ides
-        Channel, tick, origin; and electrons, MeV, mean position [cm].
+    charge
+        Rows in the order in which they are listed, then columns ``keys`` and ``amounts`` of
+        `snpoint.physics.simulation.charge.Charge`.
     """
-    (path, end), (rows, truth), (keys, amounts) = paths, tps, ides
-    n = len(tracks)
+    (path, end), (rows, truth), (order, keys, amounts) = paths, tps, charge
+    n, origin = len(tracks), keys[:, 2]
     sums = np.stack(
-        [np.bincount(keys[:, 2], amounts[:, column], minlength=2 * n).reshape(n, 2) for column in (MEV, NE)], axis=2
+        [np.bincount(origin, amounts[:, column], minlength=2 * n).reshape(n, 2) for column in (MEV, NE)], axis=2
     ).reshape(n, 4)
+    if len(found.place) < n:
+        is_listed = np.zeros(n, bool)
+        is_listed[found.place] = True
+        order = order[is_listed[origin[order] >> 1]]
+    kept, means = keys[order], amounts[order]
+    means[:, X_NE:] /= means[:, NE, None]
     signed = np.stack([tracks, -tracks], axis=1).reshape(-1)
-    rows = rows.copy()
-    signal = rows[:, readout.ORIGIN] >= 0
+    kept[:, 2] = signed[kept[:, 2]]
+    rows, signal = rows.copy(), rows[:, readout.ORIGIN] >= 0
     rows[signal, readout.ORIGIN] = signed[rows[signal, readout.ORIGIN]]
     rows[~signal, readout.ORIGIN] = NO_TRACK
-    if len(found.place) < n:
-        kept = np.isin(keys[:, 2] >> 1, found.place)
-        keys, amounts = keys[kept], amounts[kept]
-    keys = keys.copy()
-    keys[:, 2] = signed[keys[:, 2]]
-    return EventRecord(found, path[found.place], end[found.place], sums[found.place], rows, truth, keys, amounts)
+    return EventRecord(found, path[found.place], end[found.place], sums[found.place], rows, truth, kept, means)
 
 
 def interaction_of(event: Event) -> int:

@@ -1,7 +1,7 @@
 """Inclusive cross section of nu_e + Ar-40 -> e- + K-40*, level by level, in the allowed approximation.
 
 sigma = G_F^2 V_ud^2 / pi (E_b E_d / s) p_e E_e F_C (B(F) + g_A^2 B(GT)), all in the center of momentum; electrons
-leave as 1 + b cos (Fermi) or 1 - b cos / 3 (Gamow-Teller) there (Gardiner, Phys. Rev. C 103, 044604 (2021), section II).
+leave as 1 + b cos (Fermi) or 1 - b cos / 3 (Gamow-Teller) there (Gardiner, Phys. Rev. C 103, 044604 (2021)).
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ class Strengths:
         return float((heavy**2 - MASS_MEV[ARGON_40] ** 2) / (2 * MASS_MEV[ARGON_40]))
 
     def kinematics(self, neutrino_mev: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """In the center of momentum, shapes (energies, n): energy and momentum of the electron (0: too little), and
-        the velocity of that frame, shape (energies, 1)."""
+        """Electrons in the center of momentum: energy, momentum (0: impossible) and the velocity of that frame.
+
+        Shapes (energies, n), (energies, n) and (energies, 1).
+        """
         energy = np.asarray(neutrino_mev, np.float64)[:, None]
         target = MASS_MEV[ARGON_40]
         square = target * (target + 2 * energy)

@@ -2,8 +2,9 @@
 
 Particles: a potential well of constant depth inside a radius, from which nothing is reflected back (the strong
 absorption limit; Blatt & Weisskopf, Theoretical Nuclear Physics, chapter VIII), with the Coulomb and centrifugal
-barrier outside. Gammas: standard Lorentzian strength functions with the global parameters of RIPL-2 (IAEA-TECDOC-1506)
-and Kopecky & Uhl, Phys. Rev. C 41, 1941 (1990).
+barrier outside. The radii for charged particles were fitted to a LArSoft production (50 CC events: 7 with a neutron, 6
+with a proton, 2 with an alpha). Gammas: standard Lorentzian strength functions with the global parameters of RIPL-2
+(IAEA-TECDOC-1506) and Kopecky & Uhl, Phys. Rev. C 41, 1941 (1990).
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Fragment:
 
 FRAGMENTS = (
     Fragment(NEUTRON, 0, 1, 1, (1.35, 0.0), 42.0),
-    Fragment(PROTON, 1, 1, 1, (1.35, 0.5), 42.0),
-    Fragment(ALPHA, 2, 4, 0, (1.35, 1.9), 100.0),
+    Fragment(PROTON, 1, 1, 1, (1.35, 2.0), 42.0),
+    Fragment(ALPHA, 2, 4, 0, (1.35, 3.4), 100.0),
 )
 
 
@@ -52,7 +53,8 @@ class ParticleTransmission:
         radius = fragment.radius_fm[0] * a ** (1 / 3) + fragment.radius_fm[1]
         per_mev = 2 * reduced / HBAR_C_MEV_FM**2
         charges = fragment.z * z * FINE_STRUCTURE * HBAR_C_MEV_FM
-        self._energy = _GRID_MEV[_GRID_MEV >= (LOWEST_CHARGED_MEV if fragment.z else LOWEST_NEUTRON_MEV)]
+        lowest = LOWEST_CHARGED_MEV if fragment.z else LOWEST_NEUTRON_MEV
+        self._energy = _GRID_MEV[lowest <= _GRID_MEV]
         derivative = radius * _outgoing(self._energy, per_mev, charges, radius)
         inside = radius * np.sqrt(per_mev * (self._energy + fragment.depth_mev))
         penetration, shift = np.maximum(derivative.imag, 1e-30), derivative.real

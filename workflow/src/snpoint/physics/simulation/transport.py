@@ -52,7 +52,7 @@ class Shower(NamedTuple):
     """Energy deposits of p particles and all they made, in the order of the particles."""
 
     deposits: FloatArray  # (n, 5) x, y, z [cm], energy [MeV], density of the ionization [MeV/cm]
-    classes: IntArray  # (n,) 0 the particle itself, 1 delta ray, 2 descendant of a photon
+    classes: IntArray  # (n,) 0 the particle itself, 1 delta ray above 0.34 MeV, 2 photon's descendant
     owners: IntArray  # (n,) which of the particles a deposit descends from, ascending
     paths_cm: FloatArray  # (p,) path length of each particle
     ends_cm: FloatArray  # (p, 3) where each particle stopped or, a photon, was absorbed

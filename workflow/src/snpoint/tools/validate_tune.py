@@ -1,0 +1,115 @@
+"""``snpoint validate tune``: two numbers of the detector, fitted on one half of the real events."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from snpoint.tools.lists import ListsCommand
+
+if TYPE_CHECKING:
+    from snpoint.physics.twin_quantities import Measured
+    from snpoint.physics.twin_tuning import Knobs, Tuned
+    from snpoint.physics.twins import Agreement
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command("tune", cls=ListsCommand)
+@click.option("--real", multiple=True, required=True, type=_FOLDER, help="Samples of real events (results/samples/..).")
+@click.option("--twins", multiple=True, required=True, help="Names of the samples of their twins; simulated anew here.")
+@click.option("--times", default=40, show_default=True, type=click.IntRange(min=5), help="Twins of each real event.")
+@click.option("-o", "--output", required=True, type=_FOLDER, help="Folder for tuning.csv.")
+def command(real: tuple[Path, ...], twins: tuple[str, ...], times: int, output: Path) -> None:
+    """Fit the gain of plane U and the density of ionization on real events with even numbers; test on odd ones.
+
+    Printed are factors on what is built in (1: leave it), and how the quantities that they move agree on both halves,
+    before and after. Nothing is changed: the numbers go into the simulation by hand.
+    """
+    from snpoint import config
+    from snpoint.physics.geometry import load_detector
+    from snpoint.physics.twin_comparison import Pairs, joined, pair
+    from snpoint.physics.twin_tuning import tune
+    from snpoint.tools.validate_real import measured_sample
+
+    detector = load_detector(config.load_sample(twins[0]).simulate.detector)
+    own = joined(part for folder in real for part in measured_sample(folder, detector, None))
+
+    def compared(knobs: Knobs) -> Pairs:
+        click.echo(f"simulating with density x {knobs.density:.3f}, U gain x {knobs.u_gain:.3f}", err=True)
+        return pair(own, joined(simulated(name, times, knobs, detector) for name in twins), detector)
+
+    found = tune(compared)
+    for line in report(found):
+        click.echo(line)
+    _write(output, found)
+
+
+def simulated(sample: str, times: int, knobs: Knobs, detector: Any) -> Measured:
+    """Quantities of twins simulated with other numbers, without standalone noise."""
+    from snpoint import config
+    from snpoint.data.tpstream import write_tpstream
+    from snpoint.physics.simulation.chunk import batches_of, run_number
+    from snpoint.physics.twin_tuning import VariedSimulator
+    from snpoint.stages import cluster, match
+    from snpoint.tools.validate_real import measured
+
+    content = config.load_sample(sample)
+    silent = content.simulate.noise.model_copy(
+        update={"tps_per_event": type(content.simulate.noise.tps_per_event)(U=0.0, V=0.0, X=0.0)}
+    )
+    n = times * len(content.simulate.twins)
+    settings = content.simulate.model_copy(update={"events_per_chunk": n, "noise": silent})
+    simulator = VariedSimulator(settings, sample, 0, knobs)
+    with tempfile.TemporaryDirectory() as folder:
+        stream, tps, clusters = (Path(folder) / name for name in ("s.root", "t.parquet", "c.parquet"))
+        write_tpstream(stream, batches_of(simulator, (run_number(sample), 0), list(range(n)), None))
+        match.run(content.match, tpstream=[stream], tps=tps)
+        cluster.run(content.cluster, tps=tps, clusters=clusters)
+        return measured(clusters, [stream], detector)
+
+
+def report(found: Tuned) -> list[str]:
+    """Factors and halves as lines of text."""
+    lines = [f"density of ionization x {found.knobs.density:.3f}, gain of plane U x {found.knobs.u_gain:.3f}"]
+    lines.append(f"{'quantity':20s} " + " ".join(f"{when + ', ' + half:>28s}" for when, half in _COLUMNS))
+    for name in found.halves["before"]:
+        cells = (_cell(found.halves[when][name][half]) for when, half in _COLUMNS)
+        lines.append(f"{name:20s} " + " ".join(f"{cell:>28s}" for cell in cells))
+    return lines
+
+
+_COLUMNS: Sequence[tuple[str, str]] = tuple((w, h) for h in ("tuned", "tested") for w in ("before", "after"))
+
+
+def _cell(found: Agreement) -> str:
+    low, high = found.mean_ratio_ci95
+    return f"{found.mean_ratio:.3f} ({low:.2f}-{high:.2f}) p {found.p:.2g}"
+
+
+def _write(output: Path, found: Tuned) -> None:
+    import pandas as pd
+
+    from snpoint.data.atomic import write_text
+
+    records = [
+        {
+            "quantity": name,
+            "numbers": when,
+            "half": half,
+            "n": own.n,
+            "p": own.p,
+            "ratio": own.ratio,
+            "mean_ratio": own.mean_ratio,
+            "mean_ratio_low": own.mean_ratio_ci95[0],
+            "mean_ratio_high": own.mean_ratio_ci95[1],
+        }
+        for when, quantities in found.halves.items()
+        for name, both in quantities.items()
+        for half, own in both.items()
+    ]
+    write_text(output / "tuning.csv", pd.DataFrame(records).to_csv(index=False, float_format="%.5g"))
