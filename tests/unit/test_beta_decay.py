@@ -30,6 +30,13 @@ def test_the_ratio_of_coulomb_functions_is_one_without_a_charge() -> None:
     assert coulomb_ratio(10, 20, np.array([0.001])) == pytest.approx(1 + eta**2, rel=0.02)
 
 
+def test_the_ratio_depends_on_the_size_of_the_nucleus() -> None:
+    """Twice the radius: (2 p R)^(2 (g_2 - 2) - 2 (g_1 - 1)) with g_k^2 = k^2 - (alpha Z)^2."""
+    first, second = (np.sqrt(k**2 - (84 / 137.036) ** 2) for k in (1, 2))
+    ratio = coulomb_ratio(84, 8 * 27, np.array([0.5])) / coulomb_ratio(84, 27, np.array([0.5]))
+    assert ratio == pytest.approx(2 ** (2 * (second - 2) - 2 * (first - 1)), rel=1e-6)
+
+
 def test_without_a_field_an_allowed_spectrum_is_phase_space() -> None:
     kinetic = np.linspace(0.01, 0.99, 50)
     momentum = np.sqrt(kinetic * (kinetic + 2 * ELECTRON_MASS_MEV))

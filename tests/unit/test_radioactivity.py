@@ -141,6 +141,16 @@ def test_the_polonium_alpha_belongs_to_its_bismuth(bismuth: Block) -> None:
     assert kstest(delay, "expon", (0, 163.6 / math.log(2))).pvalue > 0.001
 
 
+def test_what_is_late_comes_from_decays_before_the_window(detector: Detector) -> None:
+    source = DecaySource(nuclides()["Bi214"], 1.0, detector)
+    assert source.first_tick == pytest.approx(-12.455 * 100 - 10 * 163.6 / math.log(2) / 0.5)
+    assert source.last_tick == pytest.approx(6000 + 12.455 * 100)
+    source.expected = 60_000.0
+    block = source.block(np.random.default_rng(14))
+    ticks = arrival_ticks(block, detector)[block.particles.pdg == ALPHA]
+    assert kstest(ticks[(ticks > 0) & (ticks < 6000)], "uniform", (0, 6000)).pvalue > 0.001
+
+
 def test_every_particle_can_be_written(detector: Detector) -> None:
     for block in made(3, detector, **(FULL | {"ar42_bq_kg": 0.01, "rn222_bq_kg": 0.01})):
         assert set(block.particles.pdg.tolist()) <= MASS_MEV.keys()

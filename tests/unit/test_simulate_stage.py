@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
 import sys
+import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import toy_golden
 import toy_simulation as toy
 import uproot
 import yaml
@@ -201,3 +204,35 @@ def test_processes_side_by_side_give_what_one_gives(tmp_path: Path) -> None:
 @pytest.mark.nightly
 def test_sixteen_processes_give_what_one_gives(tmp_path: Path) -> None:
     check_processes(tmp_path, chunks=16, processes=16)
+
+
+@pytest.mark.parametrize("generator", toy_golden.CASES)
+def test_results_are_those_of_the_last_release(generator: str) -> None:
+    golden = json.loads(toy_golden.GOLDEN.read_text(encoding="utf-8"))
+    found = toy_golden.digests(generator)
+    assert found == golden["digests"][generator], (
+        f"results changed (checksums of {golden['machine']}, this is {toy_golden.machine()}): if that is meant, bump "
+        "SimulateSettings.code and run python tests/unit/toy_golden.py; if only the machine differs, see there"
+    )
+
+
+def peak_mb(events: int) -> float:
+    """Peak memory [MB] of a process that simulates so many events with noise."""
+    settings = toy.settings(events_per_chunk=events, noise=toy.noise(1.0))
+    program = (
+        "import sys; from pathlib import Path; from snpoint.stages import simulate\n"
+        "from snpoint.settings import SimulateSettings\n"
+        "settings = SimulateSettings.model_validate_json(sys.argv[1])\n"
+        "simulate.run(settings, sample='peak', chunk=0, tpstream=Path(sys.argv[2]))\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", program, settings.model_dump_json(), f"{folder}/peak.root"]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1e3
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell the peak of memory")
+def test_memory_does_not_grow_with_the_chunk() -> None:
+    small, large = peak_mb(250), peak_mb(1000)
+    assert large < 1.1 * small
+    assert large < 700

@@ -21,9 +21,11 @@ from snpoint.physics.simulation.materials import (
     PHOTO,
     SCREENING,
     SOFT,
+    SPIN_BOUND,
     brems_shape,
     collision_loss,
     radiative_loss,
+    spin_factor,
 )
 from snpoint.physics.simulation.particles import DELTA, DESCENDANT, ENERGY, PHOTON, POSITRON, PRIMARY, Lists, new_lists
 
@@ -113,32 +115,48 @@ def test_photons_and_the_soft_rest_carry_the_radiative_stopping_power(energy: fl
     assert radiated == pytest.approx(float(radiative_loss(energy)), abs=3 * error + 0.003 * radiated)
 
 
-def test_hard_and_soft_scattering_add_up_to_screened_rutherford() -> None:
+def test_hard_and_soft_scattering_add_up() -> None:
+    """Wherever the border is: the mean of 1 - cos per cm is that of screened Rutherford with the spin factor."""
     for energy in (0.2, 3.0, 30.0):
         screening, border = looked_up(SCREENING, energy), looked_up(HARD_BORDER, energy)
-        hard = looked_up(HARD, energy)
-        mu = np.geomspace(border, 1.0, 20_001)
-        density = 1 / (mu + screening) ** 2
-        mean_loss = 2 * np.trapezoid(mu * density, mu) / np.trapezoid(density, mu)
-        # total rate and mean loss of screened Rutherford, from the hard part: the same density down to mu = 0
-        total = hard * (1 / screening - 1 / (1 + screening)) / (1 / (border + screening) - 1 / (1 + screening))
-        every = 2 * screening * (1 + screening) * (np.log((1 + screening) / screening) - 1 / (1 + screening))
-        assert hard * mean_loss + looked_up(SOFT, energy) == pytest.approx(total * every, rel=0.01)
+        hard = looked_up(HARD, energy) / SPIN_BOUND
+        mu = np.geomspace(1e-6 * screening, 1.0, 20_001)
+        rutherford = 1 / (mu + screening) ** 2
+        with_spin = 2 * mu * rutherford * spin_factor(mu, beta2_of(energy))
+        above = mu >= border
+        per_collision = np.trapezoid(with_spin[above], mu[above]) / np.trapezoid(rutherford[above], mu[above])
+        total = np.trapezoid(with_spin, mu) / np.trapezoid(rutherford[above], mu[above])
+        assert hard * per_collision + looked_up(SOFT, energy) == pytest.approx(hard * total, rel=0.01)
 
 
-def test_hard_scattering_has_the_spin_factor() -> None:
+def beta2_of(energy: float) -> float:
+    return energy * (energy + 2 * MASS) / (energy + MASS) ** 2
+
+
+def test_the_spin_factor_stays_below_its_bound() -> None:
+    mu = np.linspace(0, 1, 2001)
+    for beta2 in np.linspace(0.01, 1, 100):
+        assert spin_factor(mu, beta2).max() <= SPIN_BOUND
+        assert spin_factor(mu, beta2, charge=1.0).min() >= 0.0
+
+
+@pytest.mark.parametrize("positron", [False, True])
+def test_hard_scattering_has_the_spin_factor(positron: bool) -> None:
     energy = 5.0
     state = random_state(5)
     screening, border = looked_up(SCREENING, energy), looked_up(HARD_BORDER, energy)
     found = []
     for _ in range(N):
         particle = moving(energy)
-        electrons._scatter(particle, state, TABLE)
+        electrons._scatter(particle, positron, state, TABLE)
         found.append(0.5 * (1 - particle[6]))
     mu = np.geomspace(border, 1.0, 4001)
-    beta2 = energy * (energy + 2 * MASS) / (energy + MASS) ** 2
-    turned = np.array(found)[np.array(found) > 0]
-    assert distributed(turned, mu, (1 - beta2 * mu) / (mu + screening) ** 2) > LEAST_P
+    rutherford = 1 / (mu + screening) ** 2
+    spin = spin_factor(mu, beta2_of(energy), charge=1.0 if positron else -1.0)
+    scattered = np.array(found)[np.array(found) > 0]
+    assert distributed(scattered, mu, spin * rutherford) > LEAST_P
+    accepted = np.trapezoid(spin * rutherford, mu) / np.trapezoid(rutherford, mu) / SPIN_BOUND
+    assert len(scattered) / N == pytest.approx(accepted, abs=0.01)
 
 
 def test_a_resting_positron_gives_two_photons_of_511_kev_back_to_back() -> None:

@@ -14,7 +14,7 @@ from snpoint.errors import DataError
 from snpoint.physics.constants import CC, ES
 from snpoint.physics.geometry import Detector
 from snpoint.physics.twin_quantities import Measured, describe
-from snpoint.physics.twins import LEVEL, Agreement, agreement, holm, ratios
+from snpoint.physics.twins import LEVEL, Agreement, agreement, holm
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -61,6 +61,11 @@ class Pairs:
         own, others = self.real.quantities[name], self.twins.quantities[name]
         places = np.flatnonzero(chosen)
         return own[self.rows[places]], [others[self.twin_rows[place]] for place in places]
+
+    def agreement(self, name: str, chosen: Bools, seed: int = 1) -> Agreement:
+        """Compare a quantity over the chosen events; sums of quantities per MeV are sums of totals."""
+        energy = self.real.electron_mev[self.rows[chosen]]
+        return agreement(*self.of(name, chosen), name, seed, energy if "_per_mev" in name else None)
 
     def kind(self, name: str) -> Bools:
         """Which of the compared events are of one of `KINDS`."""
@@ -142,10 +147,7 @@ def compare(pairs: Pairs, exceptions: Mapping[str, Allowed], chosen: Bools | Non
     """
     counted = np.ones(len(pairs.rows), bool) if chosen is None else chosen
     names = [name for name in pairs.real.quantities if name in pairs.twins.quantities]
-    found = {
-        name: {kind: agreement(*pairs.of(name, counted & pairs.kind(kind)), name, seed) for kind in KINDS}
-        for name in names
-    }
+    found = {name: {kind: pairs.agreement(name, counted & pairs.kind(kind), seed) for kind in KINDS} for name in names}
     adjusted = holm({name: own["all"].p for name, own in found.items()})
     return [_row(name, found[name], adjusted[name], exceptions.get(name)) for name in names]
 
@@ -179,8 +181,3 @@ def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
             verdict = {"p_holm": row.p_holm, "verdict": row.verdict, "reason": row.reason} if kind == "all" else {}
             records.append({"quantity": row.quantity, "events": kind} | values | verdict)
     return records
-
-
-def best_factor(pairs: Pairs, name: str, chosen: Bools) -> float:
-    """The factor that would bring the median ratio of a quantity to 1 on the chosen events."""
-    return float(np.median(ratios(*pairs.of(name, chosen))))

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from snpoint.errors import DataError
 from snpoint.physics.angles import angle_deg
 from snpoint.physics.constants import CC, ES
-from snpoint.physics.statistics import bootstrap_interval
-from snpoint.physics.twins import BOOTSTRAP_SAMPLES, LEVEL, ranks, ratios, smallest_shift, uniformity
+from snpoint.physics.twins import LEVEL, interval, medians, ranks, ratios, smallest_shift, uniformity
 from snpoint.settings import Twin
 
 FloatArray = npt.NDArray[np.float64]
@@ -134,7 +133,7 @@ def compare_errors(cases: Sequence[Case], seed: int = 1, trials: int = 2000) -> 
     return ErrorAgreement(
         len(cases), len(imaged), lost, float(shares.sum()), lost_probability(lost, shares),
         uniformity(u), uniformity(ranks(everyone, with_lost, "error or lost", seed)), float(u.mean()),
-        float(np.median(pairs)), bootstrap_interval(pairs, _median, BOOTSTRAP_SAMPLES, seed), below, above,
+        float(np.median(pairs)), interval(pairs, medians, seed), below, above,
     )  # fmt: skip
 
 

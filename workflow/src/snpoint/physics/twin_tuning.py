@@ -21,7 +21,7 @@ from snpoint.physics.simulation.chunk import Simulator
 from snpoint.physics.simulation.events import Particles
 from snpoint.physics.simulation.transport import Shower, Transport
 from snpoint.physics.twin_comparison import Pairs, halves
-from snpoint.physics.twins import Agreement, agreement
+from snpoint.physics.twins import Agreement
 from snpoint.settings import SimulateSettings
 
 DENSITY_COLUMN = 4
@@ -102,7 +102,7 @@ def tune(compared: Callable[[Knobs], Pairs]) -> Tuned:
         tried = []
         for factor in knob.factors:
             pairs = compared(knobs._replace(**{name: factor}))
-            tried.append((factor, agreement(*pairs.of(knob.quantity, halves(pairs)[0]), knob.quantity).ratio))
+            tried.append((factor, pairs.agreement(knob.quantity, halves(pairs)[0]).ratio))
         curves[name] = tried
         knobs = knobs._replace(**{name: crossing(tried)})
     return Tuned(knobs, curves, {"before": _both(compared(Knobs())), "after": _both(compared(knobs))})
@@ -111,7 +111,7 @@ def tune(compared: Callable[[Knobs], Pairs]) -> Tuned:
 def _both(pairs: Pairs) -> dict[str, dict[str, Agreement]]:
     names = dict(zip(("tuned", "tested"), halves(pairs), strict=True))
     return {
-        name: {half: agreement(*pairs.of(name, own), name) for half, own in names.items()}
+        name: {half: pairs.agreement(name, own) for half, own in names.items()}
         for name in SHOWN
         if name in pairs.real.quantities and name in pairs.twins.quantities
     }

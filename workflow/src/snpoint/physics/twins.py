@@ -17,8 +17,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from snpoint.physics.statistics import bootstrap_interval
-
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -36,7 +34,7 @@ class Agreement:
     mean_rank: float  # 0.5 +- 0.29 / sqrt(n) if all is well; above: the real values are larger
     ratio: float  # median over events of real / median of the twins
     ratio_ci95: tuple[float, float]
-    mean_ratio: float  # sum of the real values / sum of the twins' means
+    mean_ratio: float  # (weighted) sum of the real values / that of the twins' means
     mean_ratio_ci95: tuple[float, float]
 
 
@@ -73,7 +71,9 @@ def uniformity(u: FloatArray) -> float:
     return float(stats.kstest(u, "uniform", method="exact").pvalue) if len(u) else math.nan
 
 
-def agreement(real: FloatArray, twins: Sequence[FloatArray], name: str, seed: int = 1) -> Agreement:
+def agreement(
+    real: FloatArray, twins: Sequence[FloatArray], name: str, seed: int = 1, weights: FloatArray | None = None
+) -> Agreement:
     """Compare one quantity.
 
     Parameters
@@ -84,18 +84,19 @@ def agreement(real: FloatArray, twins: Sequence[FloatArray], name: str, seed: in
         Of each real event, the values of its twins.
     name, seed
         Decide the random numbers that ties are broken with, and those of the bootstrap.
+    weights
+        Of the events in the sums, shape (n,): their energies where quantities are per MeV, so that totals are compared.
     """
     u = ranks(real, twins, name, seed)
-    pairs = ratios(real, twins)
-    ratio, mean_ratio = _median(pairs), _mean_ratio(_sums(real, twins))
+    pairs, sums = ratios(real, twins), _sums(real, twins, np.ones(len(real)) if weights is None else weights)
     return Agreement(
         len(u),
         uniformity(u),
         float(u.mean()) if len(u) else math.nan,
-        ratio,
-        bootstrap_interval(pairs, _median, BOOTSTRAP_SAMPLES, seed),
-        mean_ratio,
-        bootstrap_interval(_sums(real, twins), _mean_ratio, BOOTSTRAP_SAMPLES, seed),
+        _median(pairs),
+        interval(pairs, medians, seed),
+        float(_ratios_of_sums(sums[None])[0]),
+        interval(sums, _ratios_of_sums, seed),
     )
 
 
@@ -180,13 +181,42 @@ def _median(values: FloatArray) -> float:
     return float(np.median(values)) if len(values) else math.nan
 
 
-def _sums(real: FloatArray, twins: Sequence[FloatArray]) -> FloatArray:
-    """Real value and mean of the twins, shape (n, 2), of the events for which both are numbers."""
+def _sums(real: FloatArray, twins: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
+    """Weighted real value and mean of the twins, shape (n, 2), of the events for which both are numbers."""
     means = [float(own[np.isfinite(own)].mean()) if np.isfinite(own).any() else math.nan for own in twins]
-    both = np.column_stack([real, np.array(means).reshape(-1)])
+    both = np.column_stack([real, np.array(means).reshape(-1)]) * weights[:, None]
     return np.asarray(both[np.isfinite(both).all(axis=1)])
 
 
-def _mean_ratio(sums: FloatArray) -> float:
-    real, twins = sums.sum(axis=0)
-    return float(real / twins) if twins > 0 else math.nan
+def medians(values: FloatArray) -> FloatArray:
+    """Median of each set, sets along the first axis; NaN of empty sets."""
+    return np.median(values, axis=1) if values.shape[1] else np.full(len(values), np.nan)
+
+
+def _ratios_of_sums(sums: FloatArray) -> FloatArray:
+    """Ratio of the sums of both columns of each set, shape (sets,); NaN where the second is 0."""
+    total = sums.sum(axis=1)
+    return np.asarray(total[:, 0] / np.where(total[:, 1] > 0, total[:, 1], np.nan))
+
+
+def interval(values: FloatArray, statistic: Callable[[FloatArray], FloatArray], seed: int) -> tuple[float, float]:
+    """Percentile bootstrap 95% interval, as `snpoint.physics.statistics.bootstrap_interval` but all samples at once.
+
+    Parameters
+    ----------
+    values
+        One entry per event along the first axis.
+    statistic
+        Takes sets of events, shape (samples, n, ...), and gives a number for each.
+    seed
+        Of the drawing.
+    """
+    n = len(values)
+    if n == 0:
+        return math.nan, math.nan
+    draws = statistic(values[np.random.default_rng(seed).integers(0, n, (BOOTSTRAP_SAMPLES, n))])
+    finite = draws[np.isfinite(draws)]
+    if not len(finite):
+        return math.nan, math.nan
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return float(low), float(high)

@@ -66,7 +66,7 @@ class _Progress:
         if now - self._last > _EVERY_SECONDS or done == total:
             self._last = now
             rate = (done - 1) / max(now - self._start, 1e-9)
-            left = f", {_duration((total - done) / rate)} left" if 0 < rate and done < total else ""
+            left = f", {_duration((total - done) / rate)} left" if rate > 0 and done < total else ""
             _log.info("%d of %d events, %.0f events/s%s", done, total, rate, left)
 
 

@@ -51,9 +51,12 @@ def command(real: tuple[Path, ...], twins: tuple[str, ...], times: int, output: 
 
 def simulated(sample: str, times: int, knobs: Knobs, detector: Any) -> Measured:
     """Quantities of twins simulated with other numbers, without standalone noise."""
+    import numpy as np
+
     from snpoint import config
     from snpoint.data.tpstream import write_tpstream
-    from snpoint.physics.simulation.chunk import batches_of, run_number
+    from snpoint.physics.simulation.chunk import run_number
+    from snpoint.physics.simulation.truthtables import trees
     from snpoint.physics.twin_tuning import VariedSimulator
     from snpoint.stages import cluster, match
     from snpoint.tools.validate_real import measured
@@ -65,9 +68,10 @@ def simulated(sample: str, times: int, knobs: Knobs, detector: Any) -> Measured:
     n = times * len(content.simulate.twins)
     settings = content.simulate.model_copy(update={"events_per_chunk": n, "noise": silent})
     simulator = VariedSimulator(settings, sample, 0, knobs)
+    records = [simulator.simulate(*simulator.draw(k)) for k in range(n)]
     with tempfile.TemporaryDirectory() as folder:
         stream, tps, clusters = (Path(folder) / name for name in ("s.root", "t.parquet", "c.parquet"))
-        write_tpstream(stream, batches_of(simulator, (run_number(sample), 0), list(range(n)), None))
+        write_tpstream(stream, trees(records, simulator.detector, (run_number(sample), 0, np.arange(n) + 1)))
         match.run(content.match, tpstream=[stream], tps=tps)
         cluster.run(content.cluster, tps=tps, clusters=clusters)
         return measured(clusters, [stream], detector)

@@ -94,11 +94,8 @@ class ChargedCurrent:
             electron, cosine = self._electron(rng, neutrino, level)
             if self._window.min_mev <= electron <= self._window.max_mev:
                 break
-        spin = 0 if self._strengths.fermi[level] else 2
-        state = self._nuclei.state(19, 40, float(self._strengths.energy_mev[level]), spin, 1)
-        return self._finished(
-            rng, Neutrino(_NUE, neutrino, direction), (electron, cosine), state, self._vertices.draw(rng)
-        )
+        came, vertex = Neutrino(_NUE, neutrino, direction), self._vertices.draw(rng)
+        return self._finished(rng, came, (electron, cosine), self._excited(level), vertex)
 
     def twin(self, rng: np.random.Generator, twin: Twin) -> Block:
         """An interaction with the energies of a given event, at its distance from the plane x = 0.
@@ -116,8 +113,7 @@ class ChargedCurrent:
         chosen = self._matching(rng, neutrino, electron)
         if chosen is not None:
             level, cosine = chosen
-            spin = 0 if self._strengths.fermi[level] else 2
-            state = self._nuclei.state(19, 40, float(self._strengths.energy_mev[level]), spin, 1)
+            state = self._excited(level)
         else:
             cosine = scattering_cosine(rng.random(), -1 / 3)
             excitation = _excitation_mev(neutrino, electron, cosine)
@@ -129,6 +125,11 @@ class ChargedCurrent:
             state = self._nuclei.state(19, 40, excitation, 2, 1)
         neutrino = _neutrino_mev(electron, state.energy_mev, cosine)
         return self._finished(rng, Neutrino(_NUE, neutrino, direction), (electron, cosine), state, vertex)
+
+    def _excited(self, level: int) -> State:
+        """The nucleus that a transition makes: spin and parity 0+ (Fermi) or 1+ (Gamow-Teller)."""
+        twice_spin = 0 if self._strengths.fermi[level] else 2
+        return self._nuclei.state(19, 40, float(self._strengths.energy_mev[level]), twice_spin, 1)
 
     def _in_window(self, neutrino_mev: FloatArray) -> FloatArray:
         """Cross sections [cm^2] by level, shape (energies, n), 0 where an electron across is outside the window."""

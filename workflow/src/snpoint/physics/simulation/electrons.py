@@ -1,7 +1,8 @@
 """Electrons and positrons in liquid argon: class II condensed history.
 
 Energetic collisions (delta rays, photons, hard elastic scattering) are made one by one; the rest is a continuous
-loss and a soft deflection at a random hinge of each step. Positrons are treated as electrons, and annihilate at rest.
+loss and a soft deflection at a random hinge of each step. Positrons differ in hard scattering only, and annihilate
+at rest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from snpoint.physics.compiled import compiled
 from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.simulation.materials import (
+    ATOMIC_NUMBER,
     BREMS,
     BREMS_CUT_MEV,
     BREMS_SHAPE_LOG_ENERGY,
@@ -21,6 +23,7 @@ from snpoint.physics.simulation.materials import (
     DELTA_CUT_MEV,
     ELECTRON_CUT_MEV,
     END_LOSS,
+    FINE_STRUCTURE,
     HARD,
     HARD_BORDER,
     LOSS,
@@ -29,6 +32,7 @@ from snpoint.physics.simulation.materials import (
     OWN_DELTA_MEV,
     SCREENING,
     SOFT,
+    SPIN_BOUND,
 )
 from snpoint.physics.simulation.particles import (
     DELTA,
@@ -54,6 +58,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _LOSS_PER_STEP = 0.15
 _SHORTEST_LIMIT_CM = 0.004
+_INTERFERENCE = math.pi * FINE_STRUCTURE * ATOMIC_NUMBER
 
 
 @compiled()
@@ -85,7 +90,7 @@ def track_electron(
             elif choice < moller + brems:
                 _radiate(particle, state, lists)
             else:
-                _scatter(particle, state, table)
+                _scatter(particle, positron, state, table)
     if particle[ENERGY] > 0.0:
         index, part = locate(particle[ENERGY])
         density = table_value(table, END_LOSS, index, part)
@@ -178,17 +183,21 @@ def _radiate(particle: FloatArray, state: State, lists: Lists) -> None:
 
 
 @compiled()
-def _scatter(particle: FloatArray, state: State, table: FloatArray) -> None:
-    """Hard elastic scattering with the spin factor of McKinley and Feshbach."""
+def _scatter(particle: FloatArray, positron: bool, state: State, table: FloatArray) -> None:
+    """Hard elastic scattering with the spin factor of McKinley and Feshbach, as `materials.spin_factor` has it."""
     energy = particle[ENERGY]
     index, part = locate(energy)
     screening = table_value(table, SCREENING, index, part)
     border = table_value(table, HARD_BORDER, index, part)
     t = uniform(state)
     mu = 1.0 / ((1.0 - t) / (border + screening) + t / (1.0 + screening)) - screening
+    mu = min(max(mu, 0.0), 1.0)
     beta2 = energy * (energy + 2 * ELECTRON_MASS_MEV) / (energy + ELECTRON_MASS_MEV) ** 2
-    if uniform(state) < 1.0 - beta2 * mu:
-        turn(particle, 1.0 - 2.0 * min(max(mu, 0.0), 1.0), random_azimuth(state))
+    interference = _INTERFERENCE * math.sqrt(beta2 * mu) * (1.0 - math.sqrt(mu))
+    if positron:
+        interference = -interference
+    if SPIN_BOUND * uniform(state) < 1.0 - beta2 * mu + interference:
+        turn(particle, 1.0 - 2.0 * mu, random_azimuth(state))
 
 
 @compiled()

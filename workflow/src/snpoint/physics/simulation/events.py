@@ -45,8 +45,10 @@ MASS_MEV: dict[int, float] = {
     1000150320: 29785.039,
     **{sign * flavour: 0.0 for sign in (1, -1) for flavour in (12, 14, 16)},
 }
-"""Masses by PDG code [MeV]. Nuclei: those of the neutral atoms (AME2016) without the electrons that an argon shell lacks, as
-MARLEY's files have them."""
+"""Masses by PDG code [MeV].
+
+Nuclei: neutral atoms (AME2016) without the electrons that argon's 18 lack, as MARLEY's files have them.
+"""
 
 NO_MOTHER = -1
 

@@ -14,7 +14,7 @@ from snpoint.physics.simulation.burst import burst_events
 from snpoint.physics.simulation.charged_current import ChargedCurrent
 from snpoint.physics.simulation.directions import Directions
 from snpoint.physics.simulation.elastic import ElasticScattering, Electrons, twin_es
-from snpoint.physics.simulation.events import Block, Event, FloatArray
+from snpoint.physics.simulation.events import Block, Event, FloatArray, Generator
 from snpoint.physics.simulation.radioactivity import Radioactivity
 from snpoint.physics.simulation.records import NOTHING
 from snpoint.physics.simulation.vertices import Vertices
@@ -83,7 +83,11 @@ def _nothing(k: int, rng: Rng) -> tuple[Block, ...]:
 
 def _steady(settings: SimulateSettings, sample: str, detector: Detector) -> Draw:
     """Interactions of one kind."""
-    kinds = {"electrons": Electrons, "es": ElasticScattering, "cc": ChargedCurrent}
+    kinds: dict[str, Callable[[SimulateSettings, str, Detector], Generator]] = {
+        "electrons": Electrons,
+        "es": ElasticScattering,
+        "cc": ChargedCurrent,
+    }
     source = kinds[settings.generator](settings, sample, detector)
 
     def draw(k: int, rng: Rng) -> tuple[Block, ...]:

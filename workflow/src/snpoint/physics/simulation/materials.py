@@ -49,6 +49,9 @@ HARD_COSINE_LOSS = 0.05
 ELECTRON_SHARE = 0.5
 """Contribution of the atomic electrons to elastic scattering: Z (Z + share)."""
 
+SPIN_BOUND = 1.035
+"""The spin factor of elastic scattering is below; hard collisions are tried this much more often."""
+
 N_POINTS = 240
 LOG_FIRST = float(np.log(0.01))
 LOG_STEP = float((np.log(100.0) - np.log(0.01)) / (N_POINTS - 1))
@@ -94,7 +97,8 @@ def argon_tables() -> FloatArray:
     """Everything that depends on energy, shape (11, `N_POINTS`), rows as named above, read-only.
 
     Points are spaced evenly in the logarithm of the kinetic (photon) energy from 0.01 to 100 MeV. `LOSS` is the
-    restricted stopping power [MeV/cm]; `MOLLER`, `BREMS`, `HARD` and the photon rows are rates [1/cm]; `SOFT` is
+    restricted stopping power [MeV/cm]; `MOLLER`, `BREMS`, `HARD` (with `SPIN_BOUND`) and the photon rows are rates
+    [1/cm]; `SOFT` is
     the mean (1 - cos) per cm of soft elastic scattering; `SCREENING` and `HARD_BORDER` are in mu = (1 - cos)/2;
     `END_LOSS` is the energy over the range: the mean density of an electron's ionization until it rests [MeV/cm].
     """
@@ -104,7 +108,7 @@ def argon_tables() -> FloatArray:
     screening, border, hard_rate, soft = _elastic(energy)
     table = np.empty((11, N_POINTS))
     table[LOSS] = collision_loss(energy) - moller_loss + soft_brems_loss
-    table[MOLLER], table[BREMS], table[HARD] = moller_rate, brems_rate, hard_rate
+    table[MOLLER], table[BREMS], table[HARD] = moller_rate, brems_rate, SPIN_BOUND * hard_rate
     table[SCREENING], table[HARD_BORDER], table[SOFT] = screening, border, soft
     table[COMPTON] = _klein_nishina(energy)
     table[PAIR] = DENSITY_G_CM3 * np.interp(np.log(energy), np.log(_PAIR[0]), _PAIR[1])
@@ -186,7 +190,10 @@ def _brems(energy: float) -> tuple[float, float]:
 
 
 def _elastic(energy: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Screened Rutherford scattering in two parts: screening, border in mu, hard rate [1/cm], soft rate [1/cm]."""
+    """Screened Rutherford scattering in two parts: screening, border in mu, hard rate [1/cm], soft rate [1/cm].
+
+    The hard rate is without the spin factor, the soft one with it.
+    """
     momentum2 = energy * (energy + 2 * ELECTRON_MASS_MEV)
     beta2 = momentum2 / (energy + ELECTRON_MASS_MEV) ** 2
     radius = 0.885 * BOHR_RADIUS_CM * ATOMIC_NUMBER ** (-1 / 3)
@@ -203,7 +210,20 @@ def _elastic(energy: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, Fl
     free_path = np.maximum(np.maximum(1 / total, 0.004), np.minimum(HARD_COSINE_LOSS / transport_rate(1.0), 0.1))
     share = 1 / (free_path * total)
     border = screening * (1 - share) / (share + screening)
-    return screening, border, 1 / free_path, transport_rate(border)
+    mu = border * np.geomspace(1e-6, 1.0, 601)[:, None]
+    weight = mu / (mu + screening) ** 2
+    spin = np.trapezoid(weight * spin_factor(mu, beta2), mu, axis=0) / np.trapezoid(weight, mu, axis=0)
+    return screening, border, 1 / free_path, spin * transport_rate(border)
+
+
+def spin_factor(mu: FloatArray, beta2: FloatArray | float, charge: float = -1.0) -> FloatArray:
+    """Elastic scattering of electrons (charge -1) and positrons (+1) over Rutherford's, mu = (1 - cos) / 2.
+
+    W. A. McKinley and H. Feshbach, Phys. Rev. 74 (1948) 1759, eq. (7): first order in Z / 137 for electrons.
+    """
+    sine = np.sqrt(mu)
+    interference = np.pi * FINE_STRUCTURE * ATOMIC_NUMBER * np.sqrt(beta2) * sine * (1 - sine)
+    return np.asarray(1 - beta2 * mu - charge * interference)
 
 
 def _klein_nishina(energy: FloatArray) -> FloatArray:

@@ -56,6 +56,7 @@ class EventRecord(NamedTuple):
     ide_amounts: FloatArray  # (m, 5) electrons, MeV, mean x, y, z [cm]
 
 
+_NONE = particles(np.zeros(0), 0.0, np.zeros((0, 3)), np.zeros((0, 3)))
 NOTHING = Block("noise", particles([GEANTINO], 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)))
 """Block of a window in which no particle does anything. It says that the window is simulated, hence background:
 a file without any row of truth would be taken for data."""
@@ -70,13 +71,32 @@ def joined(blocks: Sequence[Block]) -> Particles:
 
 def stacked(groups: Sequence[Particles]) -> Particles:
     """Particles of several groups one after the other; ``mother`` counts in all of them."""
-    none = np.zeros((0, 3))
-    first = Particles(np.zeros(0, np.int64), np.zeros(0), none, none, np.zeros(0), np.zeros(0, np.int64))
-    columns = [np.concatenate(column) for column in zip(first, *groups, strict=True)]
-    sizes = [len(group.pdg) for group in groups]
+    all_groups = (_NONE, *groups)
+    sizes = [len(group.pdg) for group in all_groups]
     begins = np.repeat(np.cumsum([0, *sizes])[:-1], sizes)
-    mother = columns[-1]
-    return Particles(*columns[:-1], np.where(mother == NO_MOTHER, NO_MOTHER, mother + begins))
+    mother = np.concatenate([group.mother for group in all_groups])
+    return Particles(
+        np.concatenate([group.pdg for group in all_groups]),
+        np.concatenate([group.kinetic_mev for group in all_groups]),
+        np.concatenate([group.position_cm for group in all_groups]),
+        np.concatenate([group.direction for group in all_groups]),
+        np.concatenate([group.time_us for group in all_groups]),
+        np.where(mother == NO_MOTHER, NO_MOTHER, mother + begins),
+    )
+
+
+def chosen(made: Particles, place: IntArray) -> Particles:
+    """Some particles, in any order. A mother that is not among them is none; ``mother`` counts among them."""
+    new = np.full(len(made.pdg) + 1, NO_MOTHER)
+    new[place] = np.arange(len(place))
+    return Particles(
+        made.pdg[place],
+        made.kinetic_mev[place],
+        made.position_cm[place],
+        made.direction[place],
+        made.time_us[place],
+        new[made.mother[place]],
+    )
 
 
 def track_numbers(particles: Particles) -> IntArray:
@@ -105,21 +125,12 @@ def listed(event: Event, particles: Particles, tracks: IntArray, truth: str) -> 
     names = np.repeat(np.array([one.generator for one in event.blocks], np.str_), sizes)
     interactions = tuple((k, one) for k, one in enumerate(event.blocks) if one.neutrino is not None)
     if truth == "all":
-        place = np.arange(len(block))
-    elif interactions:
+        return Listed(particles, block, names, tracks, np.arange(len(block)), interactions)
+    if interactions:
         place = np.flatnonzero(np.isin(block, [k for k, _ in interactions]))
     else:
         place = np.unique(block, return_index=True)[1]
-    return Listed(_chosen(particles, place), block[place], names[place], tracks[place], place, interactions)
-
-
-def _chosen(particles: Particles, place: IntArray) -> Particles:
-    if len(place) == len(particles.pdg):
-        return particles
-    new = np.full(len(particles.pdg) + 1, NO_MOTHER)
-    new[place] = np.arange(len(place))
-    columns = [column[place] for column in particles[:5]]
-    return Particles(*columns, new[particles.mother[place]])
+    return Listed(chosen(particles, place), block[place], names[place], tracks[place], place, interactions)
 
 
 def event_record(
@@ -145,9 +156,8 @@ def event_record(
     """
     (path, end), (rows, truth), (order, keys, amounts) = paths, tps, charge
     n, origin = len(tracks), keys[:, 2]
-    sums = np.stack(
-        [np.bincount(origin, amounts[:, column], minlength=2 * n).reshape(n, 2) for column in (MEV, NE)], axis=2
-    ).reshape(n, 4)
+    both = [np.bincount(origin, amounts[:, column], minlength=2 * n).reshape(n, 2) for column in (MEV, NE)]
+    sums = np.stack(both, axis=2, dtype=np.float64).reshape(n, 4)
     if len(found.place) < n:
         is_listed = np.zeros(n, bool)
         is_listed[found.place] = True

@@ -34,7 +34,7 @@ from snpoint.physics.simulation.events import (
     Particles,
 )
 from snpoint.physics.simulation.readouttables import Branches, Where
-from snpoint.physics.simulation.records import GEANTINO, SIGNAL, EventRecord, interaction_of, stacked
+from snpoint.physics.simulation.records import GEANTINO, SIGNAL, EventRecord, chosen, interaction_of, stacked
 
 _SPEED_CM_NS = 29.9792458
 _WORLD_CM = np.array([3609.946, 3800.0, 3688.46])
@@ -228,7 +228,7 @@ def _mcparticles(records: Sequence[EventRecord], table: _Table) -> Branches:
     As in LArSoft's files, ``edep`` and ``numelectrons`` are sums over the three planes: about three times the deposit.
     """
     order = np.lexsort((table.track, table.event))
-    made = Particles(*(column[order] for column in table.particles))
+    made = chosen(table.particles, order)
     sums = np.concatenate([np.zeros((0, 4)), *(record.sums for record in records)])[order]
     end, flight_ns = _ends(records, table)
     start_ns = 1e3 * made.time_us
@@ -239,7 +239,7 @@ def _mcparticles(records: Sequence[EventRecord], table: _Table) -> Branches:
         "generator_name": np.full(len(order), "largeant"),
         "status_code": np.ones(len(order), np.int32),
         "g4_track_id": table.track[order].astype(np.int32),
-        "mother": np.where(primary, 0, table.track[made.mother]).astype(np.int32),
+        "mother": np.where(primary, 0, table.track[order][made.mother]).astype(np.int32),
         "truth_block_id": table.block[order].astype(np.int32),
         **readouttables.axes("", made.position_cm),
         "t": start_ns,
