@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import yaml
 from rows import Row, processor_seconds, show
 
 from snpoint.data.shards import read_shard
@@ -30,11 +31,9 @@ _DETECTOR = "fdhd_1x2x2"
 
 def simulated(folder: Path, events: int) -> Path:
     """A TPStream file of simulated events with noise TPs."""
-    values: dict[str, Any] = {"detector": _DETECTOR, "seed": 1, "events_per_chunk": events, "vertex_margin_cm": 30.0}
-    values |= {"spectrum": {"shape": 2.5, "scale_mev": 5.5, "min_mev": 3.0, "max_mev": 60.0}}
-    values |= {"flux": {"mean_energy_mev": 12.0, "alpha": 2.5}}
-    white, noise = {"U": 17.0, "V": 17.0, "X": 14.7}, {"U": 365.0, "V": 365.0, "X": 540.0}
-    settings = SimulateSettings(**values, noise={"white_adc": white, "tps_per_event": noise})
+    base = Path(__file__).parents[2] / "configs/samples/_base.yaml"
+    values = yaml.safe_load(base.read_text(encoding="utf-8"))["simulate"]
+    settings = SimulateSettings(**(values | {"events_per_chunk": events}))
     simulate.run(settings, sample="images", chunk=0, tpstream=folder / "simulated.root")
     return folder / "simulated.root"
 

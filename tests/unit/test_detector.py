@@ -13,16 +13,6 @@ from snpoint.physics.simulation import detector as det
 from snpoint.settings import Noise
 
 
-def test_responses_have_the_measured_gain_and_shape() -> None:
-    response = det.responses()
-    ticks = np.arange(-det.REACH, det.REACH + 1)
-    assert response[2].sum() == pytest.approx(0.16526, rel=1e-3)
-    assert (response[2] * ticks).sum() / response[2].sum() == pytest.approx(5.37, abs=0.01)
-    # Induction currents are bipolar: no net area, the positive lobe first.
-    np.testing.assert_allclose(response[:2].sum(axis=1), 0.0, atol=1e-6)
-    assert (response[:2].argmax(axis=1) < response[:2].argmin(axis=1)).all()
-
-
 def test_tps_sit_at_the_measured_offsets_from_the_drift_line() -> None:
     rng = np.random.default_rng(4)
     residuals = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -161,7 +162,7 @@ def test_smearing_by_the_scattering() -> None:
 
 @pytest.mark.nightly
 def test_smearing_by_the_scattering_with_many_events() -> None:
-    assert [check for check in event_checks.smearing_checks(settings(), 200_000, seed=2) if not check.ok] == []
+    assert [check for check in event_checks.smearing_checks(settings(), 100_000, seed=2) if not check.ok] == []
 
 
 def test_checks_find_a_wrong_number() -> None:
@@ -363,18 +364,19 @@ class TestImpossibleSettings:
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_an_event_costs_less_than_a_fifth_of_a_millisecond(name: str) -> None:
-    generator = GENERATORS[name](settings(), "a", DETECTOR)
-    rng = np.random.default_rng(1)
+def test_an_event_costs_less_than_a_tenth_of_a_millisecond(name: str) -> None:
+    generator, rng = GENERATORS[name](settings(), "a", DETECTOR), np.random.default_rng(1)
 
-    def round_() -> float:
+    def cost(work: Callable[[], object]) -> float:
         start = perf_counter()
-        for _ in range(500):
-            generator.block(rng)
-        return (perf_counter() - start) / 500
+        for _ in range(200):
+            work()
+        return (perf_counter() - start) / 200
 
-    # Alone it takes 40 to 60 microseconds; the best of five rounds on a machine that others use.
-    assert min(round_() for _ in range(5)) < 2e-4
+    # In units of making a random generator (7.5 us where this was measured: events took 35 and 55), so that the
+    # load of the machine does not matter.
+    ratios = [cost(lambda: generator.block(rng)) / cost(lambda: np.random.default_rng([1, 2, 3])) for _ in range(9)]
+    assert np.median(ratios) < 100 / 7.5
 
 
 def test_events_depend_on_their_random_numbers_alone() -> None:

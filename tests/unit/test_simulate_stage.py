@@ -27,6 +27,7 @@ from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, read_table
 from snpoint.data.tpstream import DIRECTORY, SCHEMA, Trees, read_tpstream, write_tpstream
 from snpoint.errors import ConfigError, DataError, UsageError
 from snpoint.physics.constants import BACKGROUND, CC, ES
+from snpoint.physics.geometry import known_detectors
 from snpoint.physics.simulation import chunk as simulation
 from snpoint.physics.simulation.chunk import simulate_batches, simulate_chunk
 from snpoint.settings import ImageSettings, MatchSettings, SimulateSettings
@@ -144,6 +145,16 @@ def test_match_tells_interactions_from_background(tmp_path: Path, generator: str
 def test_noise_alone_is_background_too(tmp_path: Path) -> None:
     table = matched(simulated(tmp_path, generator="background", noise=toy.noise(0.05)))
     assert set(table["interaction"]) == {BACKGROUND} and not table["is_signal"].any()
+
+
+@pytest.mark.parametrize("detector", known_detectors())
+def test_every_layout_is_simulated_and_matched(tmp_path: Path, detector: str) -> None:
+    rates = toy.radioactivity(ar39_bq_kg=0.001)
+    changes = {"detector": detector, "generator": "es", "noise": toy.noise(0.05), "events_per_chunk": 6}
+    path = simulated(tmp_path, electron={"min_mev": 10.0, "max_mev": 60.0}, radioactivity=rates, **changes)
+    table = matched(path, detector=detector)
+    assert (table["is_signal"] == 1).sum() > 30
+    assert set(table["interaction"]) == {ES}
 
 
 @pytest.mark.parametrize(

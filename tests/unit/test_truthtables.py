@@ -59,7 +59,7 @@ def record(event: Event, truth: str = "all", **readout: np.ndarray) -> EventReco
     made = joined(event.blocks)
     tracks = track_numbers(made)
     tps, keys = (readout.get(name, np.zeros((0, n), np.int64)) for name, n in (("tps", 7), ("keys", 3)))
-    amounts = readout.get("amounts", np.zeros((len(keys), 5)))
+    amounts = readout.get("amounts", np.ones((len(keys), 5)))
     return event_record(
         listed(event, made, tracks, truth),
         tracks,

@@ -18,7 +18,9 @@ def test_everything_agrees(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "new/events.csv")
     assert table["ok"].all() and set(table["quantity"]) > {"all electrons", "from nuebar", "T 30 to 50 MeV"}
     assert "MISSED" not in result.output and "from nuebar" in result.output
-    assert (tmp_path / "new/events.png").read_bytes().startswith(b"\x89PNG")
+    assert table["quantity"].str.contains("CC").any()
+    for name in ("events.png", "events_cc.png"):
+        assert (tmp_path / "new" / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_wrong_rate_fails_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

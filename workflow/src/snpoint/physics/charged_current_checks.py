@@ -17,7 +17,7 @@ from snpoint.settings import SimulateSettings
 FloatArray = npt.NDArray[np.float64]
 
 AXIAL_COUPLING = 1.26
-"""What Bhattacharya et al. (2009) use; SNOwGLoBES' table was made without its square."""
+"""What Bhattacharya et al. (2009) use. SNOwGLoBES' table agrees if its square is left out, as MARLEY did until 2018."""
 SNOWGLOBES_CM2 = {
     9.9956: 5.2300e-42,
     19.9825: 5.2432e-41,

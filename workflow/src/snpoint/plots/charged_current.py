@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from snpoint.physics.charged_current_checks import AXIAL_COUPLING, SNOWGLOBES_CM2, first_particles
 from snpoint.physics.simulation.events import ALPHA, NEUTRON, PHOTON, PROTON
@@ -21,7 +22,7 @@ def draw() -> Figure:
     canvas, axes = figure(9.0, 3.8, nrows=1, ncols=2)
     _cross_section(axes[0])
     _first_particle(axes[1])
-    canvas.suptitle("Charged current: nu_e + Ar-40 -> e- + K-40*", x=0.01, ha="left", fontweight="bold")
+    canvas.suptitle("Charged current: νe + Ar-40 → e- + K-40*", x=0.01, ha="left", fontweight="bold")
     return canvas
 
 
@@ -35,6 +36,7 @@ def _cross_section(axes: Axes) -> None:
     axes.plot(list(SNOWGLOBES_CM2), list(SNOWGLOBES_CM2.values()), "k.", label="SNOwGLoBES, marley1 (without $g_A^2$)")
     axes.set(xscale="log", yscale="log", xlabel="neutrino energy [MeV]", ylabel="cross section [cm$^2$]")
     axes.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"])
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(loc="lower right")
 
 
@@ -44,4 +46,4 @@ def _first_particle(axes: Axes) -> None:
     for k, (pdg, name) in enumerate(NAMES.items()):
         axes.plot(excitation, shares[pdg], color=_LINES[k], label=name)
     axes.set(xlabel="excitation of K-40 [MeV]", ylabel="probability to be emitted first", ylim=(0, 1.02))
-    axes.legend(loc="center right")
+    axes.legend(loc="upper right")

@@ -41,7 +41,8 @@ def run(settings: SimulateSettings, *, sample: str, chunk: int, tpstream: Path) 
     _log.info("sample %s, chunk %04d: generator %s", sample, chunk, settings.generator)
     batches = simulate_batches(settings, sample, chunk, progress=_Progress())
     rows: Counter[str] = Counter()
-    write_tpstream(tpstream, _counted(batches, rows))
+    # LArSoft names the arrangement of a far detector's APAs alone: 1x2x2, 1x2x6
+    write_tpstream(tpstream, _counted(batches, rows), layout=settings.detector.removeprefix("fdhd_"))
     _log.info("%s holds %d TPs, %d SimIDEs", tpstream, rows["tps"], rows["simides"])
 
 

@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 def command(output: Path, events: int, seed: int) -> None:
     """Elastic scattering (and charged current) of a supernova's neutrinos: how many, and in which directions.
 
-    Writes events.csv and events.png. Fails where a number misses its reference.
+    Writes events.csv, events.png (elastic scattering) and events_cc.png. Fails where a number misses its reference.
     """
     import pandas as pd
 
     from snpoint import config
     from snpoint.data.atomic import write_text
-    from snpoint.physics import event_checks
+    from snpoint.physics import charged_current_checks, event_checks
+    from snpoint.plots import charged_current
     from snpoint.plots.canvas import write_figure
     from snpoint.settings import SimulateSettings
 
     settings = config.parse_settings("simulate", None, ())
     assert isinstance(settings, SimulateSettings)  # noqa: S101 -- for the type checker
     angles = event_checks.smearing_checks(settings, events, seed)
-    checks = event_checks.count_checks() + angles
+    checks = [*event_checks.count_checks(), *angles, *charged_current_checks.checks(settings)]
     click.echo(f"{'':46s}       ours  reference   ratio")
     for check in checks:
         click.echo(_line(*check, check.ok))
@@ -43,6 +44,7 @@ def command(output: Path, events: int, seed: int) -> None:
     output.mkdir(parents=True, exist_ok=True)
     write_text(output / "events.csv", table.to_csv(index=False, float_format="%.5g"))
     write_figure(_figure([check.ours for check in angles]), output / "events.png")
+    write_figure(charged_current.draw(), output / "events_cc.png")
     missed = [check.quantity for check in checks if not check.ok]
     if missed:
         click.echo(f"missed: {', '.join(missed)}", err=True)

@@ -5,7 +5,6 @@ The responses, thresholds and noise were fitted to TPs and SimIDEs of a LArSoft 
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.charge import NE, X_NE, Charge
+from snpoint.physics.simulation.fieldresponse import REACH, neighbors, responses
 from snpoint.physics.simulation.noise import (
     WireNoise,
     add_noise,
@@ -28,8 +28,6 @@ from snpoint.settings import Noise
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-REACH = 30
-"""The response to a point charge is kept on -REACH .. REACH ticks."""
 TRUTH_SHIFT_TICKS = (8, 4, -3)
 """A TP owns the charge that arrives in its own window moved by this much (exactly what LArSoft does)."""
 
@@ -63,43 +61,6 @@ class TPs(NamedTuple):
 def new_tps(capacity: int) -> TPs:
     """An empty list of TPs."""
     return TPs(np.zeros((capacity, 7), np.int64), np.zeros((capacity, 9)), np.zeros(2, np.int64))
-
-
-def responses() -> FloatArray:
-    """Response of a wire to one electron arriving at tick 0, shape (3, 2, 2 REACH + 1) [ADC].
-
-    Planes U, V, X; charge on the wire itself, and on one of the two wires beside it. Induction currents are bipolar
-    (the difference of two Gaussians without net area), also those that a wire feels when charge passes beside it.
-
-    Fitted to TPs of a LArSoft production (events of even number), with the charge of their SimIDEs given: integral,
-    peak and both crossings of the threshold. Squared deviations per number in the events of odd number, by plane: 1.1,
-    1.1, 0.4; with the response of single wires they were 2.4, 4.3, 2.0.
-    """
-    ticks = np.arange(-REACH, REACH + 1, dtype=np.float64)
-
-    def gauss(center: float, sigma: float) -> FloatArray:
-        return np.asarray(np.exp(-0.5 * ((ticks - center) / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi)))
-
-    u = 0.0559 * (gauss(-4.771, 2.627) - gauss(0.875, 3.841))
-    beside_u = 0.02176 * (gauss(-2.636, 6.430) - gauss(2.892, 3.232))
-    v = 0.1838 * (gauss(2.555, 3.551) - gauss(4.256, 3.335))
-    beside_v = 0.03568 * (gauss(2.293, 4.874) - gauss(5.981, 3.374))
-    x = 0.14868 * gauss(6.947, 2.494) + 0.01672 * gauss(7.023, 4.905)
-    beside_x = 0.01318 * (gauss(2.839, 3.936) - gauss(7.252, 1.859))
-    return np.stack([[u, beside_u], [v, beside_v], [x, beside_x]])
-
-
-def neighbors(detector: Detector) -> IntArray:
-    """Channels of the wires on both sides of each channel's, shape (channels, 2); -1 where there is none."""
-    beside = np.full((detector.n_channels, 2), -1, np.int64)
-    for volume in detector.volumes:
-        for wires in volume.wires:
-            own = volume.apa * detector.channels_per_apa + wires.first_channel + np.arange(wires.n_channels)
-            for side, step in enumerate((1, -1)):
-                beside[own, side] = np.roll(own, step)
-            if wires.modulus is None:
-                beside[own[0], 0] = beside[own[-1], 1] = -1
-    return beside
 
 
 def electronics_of(detector: Detector, noise: Noise) -> Electronics:

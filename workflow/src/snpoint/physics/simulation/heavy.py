@@ -25,7 +25,7 @@ from snpoint.physics.simulation.materials import (
     N_POINTS,
 )
 from snpoint.physics.simulation.particles import ENERGY, PRIMARY, PROTON, Lists, deposit, locate, move, table_value
-from snpoint.physics.simulation.recombination import DENSITY_FACTOR
+from snpoint.physics.simulation.recombination import density_for
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -92,7 +92,7 @@ def track_heavy(particle: FloatArray, kind: int, ranges: FloatArray, lists: List
     for k in range(PARTS):
         length = _range(share * (PARTS - k), row, ranges) - _range(share * (PARTS - k - 1), row, ranges)
         move(particle, 0.5 * length)
-        deposit(lists, PRIMARY, share, share / length / DENSITY_FACTOR, particle[1], particle[2], particle[3])
+        deposit(lists, PRIMARY, share, density_for(share / length), particle[1], particle[2], particle[3])
         move(particle, 0.5 * length)
         path += length
     particle[ENERGY] = 0.0

@@ -219,7 +219,7 @@ def _elastic(energy: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, Fl
 def spin_factor(mu: FloatArray, beta2: FloatArray | float, charge: float = -1.0) -> FloatArray:
     """Elastic scattering of electrons (charge -1) and positrons (+1) over Rutherford's, mu = (1 - cos) / 2.
 
-    W. A. McKinley and H. Feshbach, Phys. Rev. 74 (1948) 1759, eq. (7): first order in Z / 137 for electrons.
+    W. A. McKinley and H. Feshbach, Phys. Rev. 74 (1948) 1759: first order in Z / 137.
     """
     sine = np.sqrt(mu)
     interference = np.pi * FINE_STRUCTURE * ATOMIC_NUMBER * np.sqrt(beta2) * sine * (1 - sine)

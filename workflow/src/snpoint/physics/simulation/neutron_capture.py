@@ -9,6 +9,7 @@ which send some of the neutrons back and keep the others. Inelastic scattering a
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +30,9 @@ SEPARATION_MEV = 6.0989
 """Energy that a capture sets free; Nesaraja & McCutchan, Nucl. Data Sheets 133, 1 (2016)."""
 THERMAL_MEV = 7.5e-9
 """k T of liquid argon, 87 K: neutrons do not get slower."""
-RETURNING = 0.5
-"""Share of the neutrons that the walls send back; a LArSoft production (60 events): 6 of 12."""
+RETURNING, MODERATED, MODERATED_MEV = 0.4, 0.5, 1.5e-4
+"""Share of the neutrons that walls send back, share of those that come back slow, and how slow. Fitted to a LArSoft
+production (60 events): 4 of 10 came back, 2 of these with 0.13 and 0.19 keV, the others as fast as before."""
 _COLLISIONS = 500
 _LIGHT_CM_US = 29979.2458
 
@@ -39,6 +41,15 @@ _FREE_PATH_CM = np.array([70.0, 70.0, 20.0, 55.0, 68.0, 68.0, 480.0, 5.6, 33.5, 
 """Mean free path from each of these energies up to the next. Below 100 eV: 0.68 b, Sears, Neutron News 3, 26 (1992).
 Above: fitted to a LArSoft production (60 events, 240 collisions of 8 neutrons); 30-65 keV holds the antiresonance at
 57 keV (ARTIE, Andringa et al., Phys. Rev. C 108, L011601 (2023))."""
+
+
+class Leg(NamedTuple):
+    """Way of a neutron through argon: until it is captured, or until a wall."""
+
+    points_cm: FloatArray  # (n, 3) where it scatters; the last one is its end
+    kinetic_mev: float  # at the end
+    elapsed_us: float
+    captured: bool
 
 
 def capture(
@@ -52,33 +63,56 @@ def capture(
 
     ``walls_cm`` are the lower and upper corner of the argon, None: it has no end. The gammas have no mother.
     """
-    way, delay = travel(rng, kinetic_mev)
-    path = np.asarray(position_cm, np.float64) + way
-    place, crossings = (path[-1], 0) if walls_cm is None else _between_walls(path, *walls_cm)
+    left, elapsed = CAPTURE_US * float(rng.standard_exponential()), 0.0
+    place, inward = np.asarray(position_cm, np.float64), np.zeros(3)
+    while True:
+        leg = travel(rng, place, kinetic_mev, left - elapsed, walls_cm, inward)
+        elapsed += leg.elapsed_us
+        if leg.captured or walls_cm is None:
+            break
+        if rng.random() >= RETURNING:
+            return particles([], [], np.zeros((0, 3)), np.zeros((0, 3)))
+        kinetic_mev = MODERATED_MEV if rng.random() < MODERATED else leg.kinetic_mev
+        place = np.clip(leg.points_cm[-1], *walls_cm)
+        inward = (place <= walls_cm[0]).astype(np.float64) - (place >= walls_cm[1])
     energies = cascade(rng)
     directions = rng.standard_normal((len(energies), 3))
     directions /= np.sqrt((directions**2).sum(axis=1))[:, None]
-    if rng.random() >= RETURNING**crossings:
-        energies, directions = energies[:0], directions[:0]
-    return particles(np.full(len(energies), PHOTON), energies, place, directions, time_us + delay)
+    return particles(np.full(len(energies), PHOTON), energies, leg.points_cm[-1], directions, time_us + elapsed)
 
 
-def _between_walls(path: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, int]:
-    """The last point of a path that walls reflect, and how often they do; (n, 3) as if there were no walls."""
-    size = high - low
-    place = (path - low) / size
-    cell = np.floor(place)
-    crossings = int(np.abs(cell[0]).sum() + np.abs(np.diff(cell, axis=0)).sum())
-    inside = place[-1] - cell[-1]
-    return np.asarray(low + size * np.where(cell[-1] % 2 == 0, inside, 1 - inside)), crossings
+def travel(
+    rng: np.random.Generator,
+    start_cm: FloatArray,
+    kinetic_mev: float,
+    left_us: float,
+    walls_cm: tuple[FloatArray, FloatArray] | None = None,
+    inward: FloatArray | None = None,
+) -> Leg:
+    """Follow a neutron that would be captured in ``left_us``.
 
-
-def travel(rng: np.random.Generator, kinetic_mev: float) -> tuple[FloatArray, float]:
-    """Where a neutron scatters on its way, relative to its start, shape (n, 3) [cm], and when it is captured [us].
-
-    The last point is that of the capture. The neutron starts with ``kinetic_mev``.
+    ``inward`` is +1 or -1 where its first direction must have this sign, 0 elsewhere. A neutron that meets a wall ends
+    where it would have scattered next, outside.
     """
-    delay = CAPTURE_US * float(rng.standard_exponential())
+    energy, step, direction = _flight(rng, kinetic_mev)
+    if inward is not None:
+        direction[0] = np.where(inward != 0, inward * np.abs(direction[0]), direction[0])
+    speed = _LIGHT_CM_US * np.sqrt(2 * energy / MASS_MEV[NEUTRON])
+    elapsed = np.cumsum(step / speed)
+    last = min(int(elapsed.searchsorted(left_us)), _COLLISIONS - 1)
+    step[last] -= max(elapsed[last] - left_us, 0.0) * speed[last]
+    elapsed[last] = left_us
+    points = start_cm + np.cumsum(step[: last + 1, None] * direction[: last + 1], axis=0)
+    captured = True
+    if walls_cm is not None:
+        outside = np.flatnonzero(((points < walls_cm[0]) | (points > walls_cm[1])).any(axis=1))
+        if len(outside):
+            last, captured = int(outside[0]), False
+    return Leg(points[: last + 1], float(energy[last]), float(elapsed[last]), captured)
+
+
+def _flight(rng: np.random.Generator, kinetic_mev: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Energy [MeV], free path [cm] and direction between collisions, shapes (n,), (n,) and (n, 3)."""
     uniforms = rng.random((_COLLISIONS, 3))
     # Isotropic in the center of mass: the energy kept is even between ((A - 1) / (A + 1))^2 and 1; with A = 40 the
     # directions in the laboratory are isotropic, too, but for 1.7%.
@@ -91,15 +125,9 @@ def travel(rng: np.random.Generator, kinetic_mev: float) -> tuple[FloatArray, fl
     np.maximum(energy, THERMAL_MEV, out=energy)
     free = _FREE_PATH_CM[np.searchsorted(_FREE_PATH_MEV, energy, side="right") - 1]
     step = free * rng.standard_exponential(_COLLISIONS)
-    speed = _LIGHT_CM_US * np.sqrt(2 * energy / MASS_MEV[NEUTRON])
-    elapsed = np.cumsum(step / speed)
-    last = min(int(elapsed.searchsorted(delay)), _COLLISIONS - 1)
-    step[last] -= max(elapsed[last] - delay, 0.0) * speed[last]
-    step = step[: last + 1]
-    cosine, azimuth = 2 * uniforms[: last + 1, 1] - 1, 2 * np.pi * uniforms[: last + 1, 2]
+    cosine, azimuth = 2 * uniforms[:, 1] - 1, 2 * np.pi * uniforms[:, 2]
     sine = np.sqrt(1 - cosine**2)
-    directions = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
-    return np.cumsum(step[:, None] * directions, axis=0), delay
+    return energy, step, np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
 
 
 def cascade(rng: np.random.Generator) -> FloatArray:

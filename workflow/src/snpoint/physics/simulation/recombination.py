@@ -11,12 +11,12 @@ ELECTRONS_PER_MEV = 42_370.0
 BOX_ALPHA, BOX_BETA_CM_MEV = 0.93, 0.212 / (1.396 * 0.5)
 """Modified box model with ArgoNeuT's constants (R. Acciarri et al., JINST 8 (2013) P08005, table 2: 0.93 and
 0.212 (kV/cm)(g/cm2)/MeV), at the density of argon in LArSoft (1.396 g/cm3) and 0.5 kV/cm."""
-DENSITY_FACTOR = 1.35
-"""Ionization of electrons is denser than energy per path length says, as it fluctuates; fitted to the electrons per MeV
-(lifetime taken out) of the ten ES events of a LArSoft production: real / simulated 1.003, from event to event +- 1 %.
-Its CC electrons would like 1.45 (0.987 here), but share voxels with protons and nuclei at their vertex. Protons and
-alphas do without the factor: those of the production (2.9, 4.2, 8.0 MeV) have 3.3, 3.8, 5.3 thousand electrons per MeV,
-the modified box at their own mean stopping power; their deposits carry a density divided by it."""
+STEEPNESS, OFFSET_MEV_CM = 2.84, 3.51
+"""Ionization of electrons is denser than the energy per length of a deposit says, the more so where they stop: the model
+is evaluated at 2.84 * density - 3.51 MeV/cm (1.6 on a fast track, which has 1.8). Fitted to the electrons per MeV
+(lifetime taken out) of a LArSoft production: 621 isolated deposits of de-excitation gammas (7,000 below 30 keV, 13,400
+at 80 keV, 17,300 at 150 keV, 24,800 at 0.5 MeV, 27,400 at 1.5 MeV) and ten ES electrons (28,300 in all). What is left:
+-5 .. +5 % below 0.1 MeV, 3 % above; a constant factor (1.35) leaves +55 % below 30 keV."""
 LEAST_DENSITY_MEV_CM = 1.0
 """The model is not used below (nor does LArSoft): it would fail where nothing is as thin as that."""
 
@@ -25,7 +25,17 @@ LEAST_DENSITY_MEV_CM = 1.0
 def escaping(density: float) -> float:
     """Share of the ionization electrons that escape recombination; falls with the density of the ionization [MeV/cm].
 
-    It is small where electrons stop: a Compton electron of 20 keV gives 10,000 electrons per MeV, a track 29,000.
+    The density is that of deposits of electrons; those of other particles carry what `density_for` gives.
     """
-    box = BOX_BETA_CM_MEV * DENSITY_FACTOR * max(density, LEAST_DENSITY_MEV_CM)
+    box = BOX_BETA_CM_MEV * max(STEEPNESS * density - OFFSET_MEV_CM, LEAST_DENSITY_MEV_CM)
     return math.log(BOX_ALPHA + box) / box
+
+
+@compiled(inline="always")
+def density_for(loss: float) -> float:
+    """Density for which the model is evaluated at a stopping power [MeV/cm] as it is: that of protons and alphas.
+
+    The protons of the production (2.9, 4.2, 8.0 MeV) have 3,300, 3,800, 5,300 electrons per MeV: the modified box at their
+    mean stopping power.
+    """
+    return (loss + OFFSET_MEV_CM) / STEEPNESS
