@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 from toy_geometry import drift_tick
-from toy_readout import DETECTOR, YIELD, drift
+from toy_readout import DETECTOR, YIELD, drift, random_state
 
 from snpoint.physics.geometry import known_detectors, load_detector
 from snpoint.physics.simulation import charge as chg
-from snpoint.physics.simulation import recombination
+from snpoint.physics.simulation import events, recombination
+from snpoint.physics.simulation.transport import Transport
 
 CENTERS = [(v, np.mean([v.x_range_cm, v.y_range_cm, v.z_range_cm], axis=1)) for v in DETECTOR.volumes]
 
@@ -100,23 +104,40 @@ def test_a_short_list_says_so_and_a_longer_one_gives_the_same() -> None:
 
 
 def test_dense_ionization_recombines() -> None:
-    # As in the real files: tracks give 29,000 electrons per MeV, Compton electrons of 20 keV a third of that.
-    assert pytest.approx(29_600, rel=0.01) == YIELD
+    assert pytest.approx(30_300, rel=0.01) == YIELD
     density = np.array([1.7, 3.0, 7.0, 11.0, 22.0, 36.0])
     found = np.array([chg.escaping(value) for value in density])
     assert (np.diff(found) < 0).all()
     charge, order = drift(np.tile([[100.0, -300.0, 100.0]], (20, 1)), mev=0.02, density=22.0)
     electrons = charge.amounts[order, chg.NE].sum() / charge.amounts[order, chg.MEV].sum()
-    assert 9_000 < electrons < 14_000
+    assert 5_500 < electrons < 8_000
     assert chg.escaping(0.0) == chg.escaping(1.0) < 1.0
 
 
+def test_isolated_deposits_of_gammas_have_the_yields_of_the_real_files() -> None:
+    # Electrons per MeV of 621 such deposits in a LArSoft production, drift lifetime taken out, by their energy.
+    edges, measured = [0.03, 0.06, 0.1, 0.2, 0.4, 0.7, 1.2, 2.0], [9990, 13440, 17340, 22370, 24840, 26310, 27400]
+    transport, state = Transport(), random_state(3)
+    energy, charge = [], []
+    for k in range(600):
+        gamma = events.particles(events.PHOTON, (1.46, 2.5, 4.0)[k % 3], [150.0, -300.0, 100.0], [0.0, 0.0, 1.0])
+        deposits = transport.shower(gamma, state).deposits
+        pairs = cKDTree(deposits[:, :3]).query_pairs(0.6, output_type="ndarray")
+        links = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(deposits), len(deposits)))
+        n, group = connected_components(links, directed=False)
+        escaped = [chg.ELECTRONS_PER_MEV * mev * chg.escaping(density) for mev, density in deposits[:, 3:]]
+        energy.append(np.bincount(group, deposits[:, 3], n))
+        charge.append(np.bincount(group, escaped, n))
+    of_all = np.concatenate(energy)
+    sums = [np.histogram(of_all, edges, weights=values)[0] for values in (np.concatenate(charge), of_all)]
+    np.testing.assert_allclose(sums[0] / sums[1], measured, rtol=0.08)
+
+
 @pytest.mark.parametrize(
-    ("kinetic_mev", "loss_mev_cm", "per_mev"), [(2.9, 172.0, 3_300), (4.2, 136.0, 3_800), (8.0, 85.0, 5_300)]
+    ("kinetic_mev", "range_cm", "per_mev"), [(2.9, 0.0168, 3_300), (4.2, 0.0309, 3_800), (8.0, 0.0946, 5_300)]
 )
-def test_protons_are_quenched_as_in_the_real_files(kinetic_mev: float, loss_mev_cm: float, per_mev: float) -> None:
-    # Mean stopping power over the range (PSTAR: 0.0168, 0.0309, 0.0946 cm of track in the files).
-    density = loss_mev_cm / recombination.DENSITY_FACTOR
+def test_protons_are_quenched_as_in_the_real_files(kinetic_mev: float, range_cm: float, per_mev: float) -> None:
+    density = recombination.density_for(kinetic_mev / range_cm)
     assert chg.ELECTRONS_PER_MEV * chg.escaping(density) == pytest.approx(per_mev, rel=0.25)
 
 

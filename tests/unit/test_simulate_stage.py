@@ -61,6 +61,21 @@ def test_a_file_reads_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     assert [path.name for path in path.parent.iterdir()] == ["0001.root"]
 
 
+def test_progress_says_how_fast_and_how_long_still(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = iter([0.0, 1.0, 20.0, 25.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    progress = simulate._Progress()
+    with caplog.at_level(logging.INFO):
+        for done in (1, 51, 1001, 4001):
+            progress(done, 4001)
+    assert caplog.messages == [
+        "1001 of 4001 events, 50 events/s, 60 s left",
+        "4001 of 4001 events, 160 events/s",
+    ]
+
+
 def test_batches_make_the_same_file_as_one_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = {"noise": toy.noise(0.05), "radioactivity": DECAYS}
     whole = simulate_chunk(toy.settings(**changes), "sim", 0)
@@ -150,8 +165,9 @@ def test_noise_alone_is_background_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("detector", known_detectors())
 def test_every_layout_is_simulated_and_matched(tmp_path: Path, detector: str) -> None:
     rates = toy.radioactivity(ar39_bq_kg=0.001)
-    changes = {"detector": detector, "generator": "es", "noise": toy.noise(0.05), "events_per_chunk": 6}
-    path = simulated(tmp_path, electron={"min_mev": 10.0, "max_mev": 60.0}, radioactivity=rates, **changes)
+    changes: dict[str, Any] = {"detector": detector, "generator": "es", "noise": toy.noise(0.05), "events_per_chunk": 6}
+    changes |= {"electron": {"min_mev": 10.0, "max_mev": 60.0}, "vertex_margin_cm": 15.0}
+    path = simulated(tmp_path, radioactivity=rates, **changes)
     table = matched(path, detector=detector)
     assert (table["is_signal"] == 1).sum() > 30
     assert set(table["interaction"]) == {ES}

@@ -1,8 +1,8 @@
-"""Fitting two numbers of the detector to one half of the real events, and testing them on the other half.
+"""Fitting numbers of the detector to one half of the real events, and testing them on the other half.
 
-The gain of plane U and the density of ionization (which decides how much charge small deposits give, and so how many
-small blips there are) are the numbers of the detector that nothing else fixes. They are varied by factors on what the
-simulation has built in.
+The gains of the induction planes and the density of ionization (which decides how much charge small deposits give,
+and so how many small blips there are) are the numbers of the detector that whole events fix best. They are varied by
+factors on what the simulation has built in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.errors import NumericError
-from snpoint.physics.constants import U
+from snpoint.physics.constants import U, V
 from snpoint.physics.simulation.chunk import Simulator
 from snpoint.physics.simulation.events import Particles
 from snpoint.physics.simulation.transport import Shower, Transport
@@ -38,6 +38,7 @@ class Knobs(NamedTuple):
 
     density: float = 1.0
     u_gain: float = 1.0
+    v_gain: float = 1.0
 
 
 class Knob(NamedTuple):
@@ -48,10 +49,11 @@ class Knob(NamedTuple):
 
 
 FITTED = {
-    "density": Knob("electrons_per_mev", (0.7, 0.85, 1.0, 1.2)),
-    "u_gain": Knob("adc_per_mev_U", (0.85, 0.95, 1.05, 1.15)),
+    "density": Knob("electrons_per_mev", (0.85, 1.0, 1.15)),
+    "u_gain": Knob("adc_per_mev_U", (0.9, 1.0, 1.15)),
+    "v_gain": Knob("adc_per_mev_V", (0.9, 1.0, 1.15)),
 }
-"""In this order: charge first, the gain that makes ADC of it after that."""
+"""In this order: charge first, the gains that make ADC of it after that."""
 
 
 class VariedSimulator(Simulator):
@@ -61,6 +63,7 @@ class VariedSimulator(Simulator):
         super().__init__(settings, sample, chunk)
         response = self._readout.response.copy()
         response[U] *= knobs.u_gain
+        response[V] *= knobs.v_gain
         self._readout = self._readout._replace(response=response)
         self._transport = _DenserTransport(knobs.density)
 

@@ -22,14 +22,14 @@ _VERDICT = {"ok": COLORS["main"], "named": COLORS["second"], "FAILED": COLORS["t
 def ranks_figure(rows: Sequence[Row], ranks: Mapping[str, FloatArray]) -> Figure:
     """Histograms of the ranks of the real events, one panel per quantity, with the 95% band of a uniform rank."""
     lines = math.ceil(len(rows) / _COLUMNS)
-    canvas, axes = figure(12.5, 1.45 * lines + 0.5, nrows=lines, ncols=_COLUMNS, squeeze=False, sharex=True)
+    canvas, axes = figure(10.5, 1.3 * lines + 0.4, nrows=lines, ncols=_COLUMNS, squeeze=False, sharex=True)
     for panel, row in zip(axes.flat, rows, strict=False):
         own = ranks[row.quantity]
         low, high = stats.binom.interval(0.95, len(own), 1 / _BINS)
         panel.axhspan(low, high, color=COLORS["band"], alpha=0.5, linewidth=0)
         panel.hist(own, np.linspace(0, 1, _BINS + 1), color=_VERDICT[row.verdict], alpha=0.85)
-        panel.set_title(f"{row.quantity}\np = {row.agreements['all'].p:.2g}", fontsize=7.5, fontweight="normal")
-        panel.tick_params(labelsize=7)
+        panel.set_title(f"{row.quantity}\np = {row.agreements['all'].p:.2g}", fontsize=6.5, fontweight="normal")
+        panel.tick_params(labelsize=6)
         panel.grid(visible=False)
         panel.set_ylim(bottom=0)
     for panel in axes.flat[len(rows) :]:

@@ -1,4 +1,4 @@
-"""``snpoint validate tune``: two numbers of the detector, fitted on one half of the real events."""
+"""``snpoint validate tune``: numbers of the detector, fitted on one half of the real events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--times", default=40, show_default=True, type=click.IntRange(min=5), help="Twins of each real event.")
 @click.option("-o", "--output", required=True, type=_FOLDER, help="Folder for tuning.csv.")
 def command(real: tuple[Path, ...], twins: tuple[str, ...], times: int, output: Path) -> None:
-    """Fit the gain of plane U and the density of ionization on real events with even numbers; test on odd ones.
+    """Fit induction gains and the density of ionization on real events with even numbers; test on odd ones.
 
     Printed are factors on what is built in (1: leave it), and how the quantities that they move agree on both halves,
     before and after. Nothing is changed: the numbers go into the simulation by hand.
@@ -40,7 +40,7 @@ def command(real: tuple[Path, ...], twins: tuple[str, ...], times: int, output: 
     own = joined(part for folder in real for part in measured_sample(folder, detector, None))
 
     def compared(knobs: Knobs) -> Pairs:
-        click.echo(f"simulating with density x {knobs.density:.3f}, U gain x {knobs.u_gain:.3f}", err=True)
+        click.echo(f"simulating with {_shown(knobs)}", err=True)
         return pair(own, joined(simulated(name, times, knobs, detector) for name in twins), detector)
 
     found = tune(compared)
@@ -79,7 +79,7 @@ def simulated(sample: str, times: int, knobs: Knobs, detector: Any) -> Measured:
 
 def report(found: Tuned) -> list[str]:
     """Factors and halves as lines of text."""
-    lines = [f"density of ionization x {found.knobs.density:.3f}, gain of plane U x {found.knobs.u_gain:.3f}"]
+    lines = [f"fitted on the tuned half: {_shown(found.knobs)}"]
     lines.append(f"{'quantity':20s} " + " ".join(f"{when + ', ' + half:>28s}" for when, half in _COLUMNS))
     for name in found.halves["before"]:
         cells = (_cell(found.halves[when][name][half]) for when, half in _COLUMNS)
@@ -88,6 +88,10 @@ def report(found: Tuned) -> list[str]:
 
 
 _COLUMNS: Sequence[tuple[str, str]] = tuple((w, h) for h in ("tuned", "tested") for w in ("before", "after"))
+
+
+def _shown(knobs: Knobs) -> str:
+    return ", ".join(f"{name} x {value:.3f}" for name, value in knobs._asdict().items())
 
 
 def _cell(found: Agreement) -> str:

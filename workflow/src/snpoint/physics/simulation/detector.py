@@ -31,6 +31,8 @@ IntArray = npt.NDArray[np.int64]
 TRUTH_SHIFT_TICKS = (8, 4, -3)
 """A TP owns the charge that arrives in its own window moved by this much (exactly what LArSoft does)."""
 
+FAINT = 0.3
+"""Signals below this many standard deviations of the noise are left out: TPs of noise alone are there in any case."""
 _LONGEST_NOISE = 32
 
 CHANNEL, START, LENGTH, TO_PEAK, INTEGRAL, PEAK, ORIGIN = range(7)
@@ -96,6 +98,8 @@ def find_tps(charge: Charge, order: IntArray, state: State, readout: Electronics
         while at[0] < wanted[0] or at[1] < wanted[1] or at[2] < wanted[2]:
             first = at[0]
             low, high = _shape_piece(keys, amounts, order, at, wanted, readout.response[plane], samples)
+            if _largest(samples, low, high) < FAINT * readout.noise.sigma[channel]:
+                continue
             add_noise(samples, low, high, readout.noise.sigma[channel], readout.noise.process[plane], state)
             _scan(
                 keys, amounts, order[first : at[0]], channel, plane, low, high, samples, readout.thresholds[plane],
@@ -147,6 +151,15 @@ def _shape_piece(
         for k in range(begin, until):
             samples[k] += electrons * response[kind, k - tick + REACH]
         at[source] += 1
+
+
+@compiled()
+def _largest(samples: FloatArray, low: int, high: int) -> float:
+    """The largest of the samples ``low .. high - 1``."""
+    largest = samples[low]
+    for k in range(low + 1, high):
+        largest = max(largest, samples[k])
+    return float(largest)
 
 
 @compiled()

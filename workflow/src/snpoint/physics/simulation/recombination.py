@@ -9,11 +9,11 @@ from snpoint.physics.compiled import compiled
 ELECTRONS_PER_MEV = 42_370.0
 """Ionization electrons before recombination."""
 BOX_ALPHA, BOX_BETA_CM_MEV = 0.93, 0.212 / (1.396 * 0.5)
-"""Modified box model with ArgoNeuT's constants (R. Acciarri et al., JINST 8 (2013) P08005, table 2: 0.93 and
+"""Modified box model with ArgoNeuT's constants (R. Acciarri et al., JINST 8 (2013) P08005: 0.93 and
 0.212 (kV/cm)(g/cm2)/MeV), at the density of argon in LArSoft (1.396 g/cm3) and 0.5 kV/cm."""
 STEEPNESS, OFFSET_MEV_CM = 2.84, 3.51
-"""Ionization of electrons is denser than the energy per length of a deposit says, the more so where they stop: the model
-is evaluated at 2.84 * density - 3.51 MeV/cm (1.6 on a fast track, which has 1.8). Fitted to the electrons per MeV
+"""Ionization of electrons is denser than the energy per length of a deposit says, the more so where they stop: the
+model is evaluated at 2.84 * density - 3.51 MeV/cm (1.6 on a fast track, which has 1.8). Fitted to the electrons per MeV
 (lifetime taken out) of a LArSoft production: 621 isolated deposits of de-excitation gammas (7,000 below 30 keV, 13,400
 at 80 keV, 17,300 at 150 keV, 24,800 at 0.5 MeV, 27,400 at 1.5 MeV) and ten ES electrons (28,300 in all). What is left:
 -5 .. +5 % below 0.1 MeV, 3 % above; a constant factor (1.35) leaves +55 % below 30 keV."""
@@ -35,7 +35,7 @@ def escaping(density: float) -> float:
 def density_for(loss: float) -> float:
     """Density for which the model is evaluated at a stopping power [MeV/cm] as it is: that of protons and alphas.
 
-    The protons of the production (2.9, 4.2, 8.0 MeV) have 3,300, 3,800, 5,300 electrons per MeV: the modified box at their
-    mean stopping power.
+    The protons of the production (2.9, 4.2, 8.0 MeV) have 3,300, 3,800, 5,300 electrons per MeV: the modified box at
+    their mean stopping power.
     """
     return (loss + OFFSET_MEV_CM) / STEEPNESS
