@@ -170,7 +170,7 @@ def test_interaction_alone_lists_its_rows_with_the_same_numbers() -> None:
     keys = np.array([[5, 9, 0], [7, 9, 10], [8, 9, 6]])
     found = record(with_neutron(), "interaction", keys=keys, tps=np.array([[0, 0, 0, 0, 0, 0, 10]]))
     some = truthtables.trees([found], DETECTOR, (7, 0, np.array([1])))
-    every = trees_of(with_neutron())
+    every = truthtables.trees([record(with_neutron(), keys=keys)], DETECTOR, (7, 0, np.array([1])))
     for tree, column in (("mctruths", "block_id"), ("mcparticles", "truth_block_id")):
         kept = every[tree][column] == 0
         for key, values in every[tree].items():

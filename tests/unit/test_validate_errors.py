@@ -179,6 +179,18 @@ def test_the_command_fails_where_errors_disagree(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("toy_list")
+def test_several_files_follow_one_option(tmp_path: Path) -> None:
+    _, real, _, twins, *rest = write_both(tmp_path, 1.0)
+    arguments = ["--real", real, real, f"--twins={twins}", twins, "--sample", "a", "b", *rest[2:]]
+    result = CliRunner().invoke(validate_errors.command, arguments, catch_exceptions=False)
+    assert "40 real events (20 ES, 20 CC)" in result.output
+    with pytest.raises(UsageError, match="2 files of real predictions, 1 of twins"):
+        CliRunner().invoke(
+            validate_errors.command, ["--real", real, real, "--twins", twins, *rest], catch_exceptions=False
+        )
+
+
+@pytest.mark.usefixtures("toy_list")
 def test_too_few_twins_are_refused(tmp_path: Path) -> None:
     arguments = [*write_both(tmp_path, 1.0), "--least", "2000"]
     with pytest.raises(UsageError, match="100 twins only"):

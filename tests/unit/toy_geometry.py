@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snpoint.physics.simulation import charge
 from snpoint.physics.geometry import Detector, Volume
+from snpoint.physics.simulation import charge
 
 
 def nearest_channel(detector: Detector, volume: Volume, plane: int, y: np.ndarray, z: np.ndarray) -> np.ndarray:

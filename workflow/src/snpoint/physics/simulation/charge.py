@@ -23,16 +23,16 @@ IntArray = npt.NDArray[np.int64]
 LIFETIME_US = 10_400.0
 LONGITUDINAL_CM2_US = 3.94e-6
 TRANSVERSE_CM2_US = 8.8e-6
-POINTS_PER_DEPOSIT = 6
-"""Each deposit is diffused as this many equal parts."""
+ELECTRONS_PER_POINT, MOST_POINTS = 250.0, 20
+"""Each deposit is diffused in equal parts of at most so many electrons, but no more than 20 parts."""
 
 X_LOW, X_HIGH, Y_LOW, Y_HIGH, Z_LOW, Z_HIGH, FIRST_CHANNEL, ANODE, SIGN = range(9)
 """Columns of the volume table."""
 NE, MEV, X_NE, Y_NE, Z_NE = range(5)
 """Columns of the amounts: electrons, energy [MeV], and position [cm] times electrons."""
-VOLUME, TICK, ACROSS, ALONG, ELECTRONS, WHOSE, PARTS_COLUMNS = range(7)
+VOLUME, TICK, ACROSS, ALONG, ELECTRONS, WHOSE, POINTS, PARTS_COLUMNS = range(8)
 """Columns of what is known of a deposit on its way: volume (-1: none), arrival [ticks], diffusion across [cm] and along
-[ticks], electrons in each of its equal parts, origin."""
+[ticks], electrons in each of its equal parts, origin, number of parts (0 without a volume)."""
 _BLOCK = 128
 _ORIGIN_BITS = 24
 """A key is one number: (channel * ticks + tick) * 2^24 + origin."""
@@ -138,7 +138,7 @@ def drift_deposits(
     n, n_ticks = charge.counts[ROWS], int(layout.drift[3])
     opened = n
     parts = np.empty((_BLOCK, PARTS_COLUMNS))
-    codes = np.empty(_BLOCK * POINTS_PER_DEPOSIT * 3, np.int64)
+    codes = np.empty(_BLOCK * MOST_POINTS * 3, np.int64)
     for first in range(0, deposits.shape[0], _BLOCK):
         some = slice(first, min(first + _BLOCK, deposits.shape[0]))
         _arrivals(deposits[some], classes[some], owners[some], times_us, layout.volumes, layout.drift, parts)
@@ -166,13 +166,15 @@ def _arrivals(
     per_cm, at_anode, tick_us = drift[0], drift[1], drift[2]
     for k in range(deposits.shape[0]):
         volume = find_volume(volumes, deposits[k, 0], deposits[k, 1], deposits[k, 2])
-        parts[k, VOLUME] = volume
+        parts[k, VOLUME], parts[k, POINTS] = volume, 0.0
         if volume < 0:
             continue
         line = per_cm * volumes[volume, SIGN] * (deposits[k, 0] - volumes[volume, ANODE]) + at_anode
         drift_us = max(line, 0.0) * tick_us
-        lasting = escaping(deposits[k, 4]) * math.exp(-drift_us / LIFETIME_US)
-        parts[k, ELECTRONS] = ELECTRONS_PER_MEV * lasting * deposits[k, 3] / POINTS_PER_DEPOSIT
+        electrons = ELECTRONS_PER_MEV * escaping(deposits[k, 4]) * deposits[k, 3]
+        points = min(math.floor(electrons / ELECTRONS_PER_POINT) + 1, MOST_POINTS)
+        parts[k, POINTS] = points
+        parts[k, ELECTRONS] = electrons * math.exp(-drift_us / LIFETIME_US) / points
         parts[k, TICK] = line + times_us[owners[k]] / tick_us
         parts[k, ACROSS] = math.sqrt(2.0 * TRANSVERSE_CM2_US * drift_us)
         parts[k, ALONG] = math.sqrt(2.0 * LONGITUDINAL_CM2_US * drift_us) * per_cm
@@ -189,7 +191,7 @@ def _keys(
     for k in range(deposits.shape[0]):
         volume = int(parts[k, VOLUME])
         base, origin = int(volumes[volume, FIRST_CHANNEL]), int(parts[k, WHOSE])
-        for _ in range(POINTS_PER_DEPOSIT if volume >= 0 else 0):
+        for _ in range(int(parts[k, POINTS])):
             y = deposits[k, 1] + parts[k, ACROSS] * normal(state)
             z = deposits[k, 2] + parts[k, ACROSS] * normal(state)
             tick = math.floor(parts[k, TICK] + parts[k, ALONG] * normal(state) + 0.5)
@@ -209,8 +211,8 @@ def _add(
     """Add the deposits to the rows of their keys; gives the number of rows then, -1 if there was no room."""
     mask, point = table.shape[0] - 1, 0
     for k in range(deposits.shape[0]):
-        electrons, mev = parts[k, ELECTRONS], deposits[k, 3] / POINTS_PER_DEPOSIT
-        for _ in range(3 * POINTS_PER_DEPOSIT if parts[k, VOLUME] >= 0 else 0):
+        electrons, mev = parts[k, ELECTRONS], deposits[k, 3] / max(parts[k, POINTS], 1.0)
+        for _ in range(3 * int(parts[k, POINTS])):
             code = wanted[point]
             point += 1
             if code < 0:
