@@ -17,14 +17,13 @@ import numpy as np
 import pytest
 import toy_golden
 import toy_simulation as toy
-import uproot
 import yaml
 from toy_clusters import cluster_settings
 from toy_match_stage import DEFAULTS as MATCH
 
 from snpoint.data.shards import read_shard
 from snpoint.data.tables import CLUSTER_TABLE, TP_TABLE, read_table
-from snpoint.data.tpstream import DIRECTORY, SCHEMA, Trees, read_tpstream, write_tpstream
+from snpoint.data.tpstream import SCHEMA, Trees, read_tpstream, write_tpstream
 from snpoint.errors import ConfigError, DataError, UsageError
 from snpoint.physics.constants import BACKGROUND, CC, ES
 from snpoint.physics.geometry import known_detectors
@@ -123,7 +122,7 @@ def test_a_burst_says_when_what_happened_and_from_where(tmp_path: Path) -> None:
     rows: list[dict[str, np.ndarray]] = []
     for chunk in range(2):
         path = simulated(tmp_path, chunk, generator="burst", burst=burst)
-        rows.append(uproot.open(path)[f"{DIRECTORY}/burst"].arrays(library="np"))
+        rows.append(read_tpstream(path, ["burst"])["burst"])
         table = matched(path)
         kinds = dict(zip(rows[-1]["Event"], rows[-1]["interaction"], strict=True))
         assert all(kinds[event] == kind for event, kind in zip(table["event"], table["interaction"], strict=True))

@@ -32,6 +32,11 @@ TRACKED_OTHERWISE = {
 """What hands over settings and paths (their values are what Snakemake tracks), and what keeps the records."""
 DATA = {
     "snpoint.physics.geometry": "geometry/*.yaml",
+    "snpoint.physics.simulation.cavern": "reference/cavern.yaml",
+    "snpoint.physics.simulation.decays": "reference/decays.yaml",
+    "snpoint.physics.simulation.neutron_capture": "reference/argon41.yaml",
+    "snpoint.physics.simulation.nuclides": "reference/nuclei.yaml",
+    "snpoint.physics.simulation.strengths": "reference/argon40_strengths.yaml",
     "snpoint.stages.dataset": "stages/templates/card*.j2",
     "snpoint.stages.report": "stages/templates/report*.j2",
 }

@@ -28,6 +28,7 @@ from snpoint.data.tpstream_schema import (
     STRING,
     TP_FOLDER,
     TP_PREFIX,
+    TREES,
     Tree,
     Trees,
 )
@@ -126,7 +127,7 @@ class TpStream:
         self._file.close()
 
     def has(self, tree: str) -> bool:
-        """Whether the file has a tree of `SCHEMA`."""
+        """Whether the file has a tree of `TREES`."""
         return tree in self._names
 
     def branches(self, tree: str) -> set[str]:
@@ -170,7 +171,7 @@ class TpStream:
                 f"{self.path}: tree '{self._names[tree]}' has no branch {missing}; TPStream of another LArSoft version?"
             )
         with _reading(self.path):
-            return _arrays(self._handle(tree), {branch: SCHEMA[tree][branch] for branch in wanted}, start, stop)
+            return _arrays(self._handle(tree), {branch: TREES[tree][branch] for branch in wanted}, start, stop)
 
     def _handle(self, tree: str) -> Any:
         if tree not in self._handles:
@@ -178,7 +179,7 @@ class TpStream:
         return self._handles[tree]
 
     def _truth_trees(self) -> dict[str, str]:
-        names = {tree: f"{DIRECTORY}/{tree}" for tree in SCHEMA if tree != "tps"}
+        names = {tree: f"{DIRECTORY}/{tree}" for tree in TREES if tree != "tps"}
         return {tree: name for tree, name in names.items() if name in self._file}
 
     def _tp_tree(self) -> str:
@@ -208,7 +209,8 @@ def read_tpstream(
     path
         The ROOT file.
     trees
-        Which trees are wanted: ``tps``, ``mctruths``, ``mcneutrinos``, ``mcparticles``, ``simides``.
+        Which trees are wanted: ``tps``, ``mctruths``, ``mcneutrinos``, ``mcparticles``, ``simides``; ``burst`` of a
+        simulated burst only if it is named.
     columns
         Tree -> branches that are wanted; all of the schema by default.
 
@@ -233,7 +235,7 @@ def _wanted(file: TpStream, tree: str, columns: Mapping[str, Sequence[str]]) -> 
     if tree in columns:
         return columns[tree]
     whole = tree != "tps" or file.branches(tree) >= BACKTRACKER.keys()
-    return [branch for branch in SCHEMA[tree] if whole or branch not in BACKTRACKER]
+    return [branch for branch in TREES[tree] if whole or branch not in BACKTRACKER]
 
 
 def _arrays(handle: Any, kinds: Mapping[str, str], start: int, stop: int | None) -> Tree:

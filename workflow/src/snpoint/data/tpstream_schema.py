@@ -58,3 +58,5 @@ EXTRA: dict[str, dict[str, str]] = {
 """Trees that LArSoft's files do not have and readers may ignore. ``burst``: one row for each event of a simulated
 burst, with its time since the beginning [s], what it is (0 background, 1 ES, 2 CC), and the true direction of flight of
 the neutrinos (unit vector, detector frame), the same in all rows."""
+TREES = SCHEMA | EXTRA
+"""All trees that can be read and written."""

@@ -15,12 +15,11 @@ import numpy as np
 import uproot
 
 from snpoint.data.atomic import replacing
-from snpoint.data.tpstream_schema import BACKTRACKER, DIRECTORY, EXTRA, SCHEMA, STRING, TP_FOLDER, TP_PREFIX, Tree
+from snpoint.data.tpstream_schema import BACKTRACKER, DIRECTORY, STRING, TP_FOLDER, TP_PREFIX, TREES, Tree
 from snpoint.errors import DataError
 
 Part = Mapping[str, Mapping[str, Any]]
 
-_KINDS = SCHEMA | EXTRA
 _ROWS_PER_BASKET = 1 << 16
 """A basket is read as a whole: small ones keep the memory of a reader of slices small."""
 
@@ -62,7 +61,7 @@ def write_tpstream(path: str | Path, trees: Part | Iterable[Part], layout: str =
 
 def _make_tree(file: Any, tree: str, content: Tree, layout: str) -> str:
     name = f"{TP_FOLDER}/{TP_PREFIX}{layout}" if tree == "tps" else f"{DIRECTORY}/{tree}"
-    kinds = _KINDS[tree]
+    kinds = TREES[tree]
     types = {key: STRING if kinds[key] == STRING else content[key].dtype for key in content}
     file.mktree(name, types, title=name.rsplit("/", 1)[1])
     return name
@@ -82,9 +81,9 @@ def _checked(part: Part, path: str | Path) -> dict[str, Tree]:
 
 
 def _checked_tree(tree: str, content: Mapping[str, Any], path: str | Path) -> Tree:
-    if tree not in _KINDS:
-        raise DataError(f"{path}: a TPStream has no tree '{tree}', only {list(_KINDS)}")
-    kinds = _KINDS[tree]
+    if tree not in TREES:
+        raise DataError(f"{path}: a TPStream has no tree '{tree}', only {list(TREES)}")
+    kinds = TREES[tree]
     if tree == "tps" and not any(key in content for key in BACKTRACKER):
         kinds = {key: kind for key, kind in kinds.items() if key not in BACKTRACKER}
     missing, unknown = [key for key in kinds if key not in content], [key for key in content if key not in kinds]

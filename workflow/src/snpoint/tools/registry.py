@@ -10,7 +10,6 @@ import click
 from snpoint import config, paths
 from snpoint.errors import DataError, InputMissingError
 
-
 BESIDE = {"reference_es": "reference_es_full"}
 """Dataset that figures are quoted on -> the harder one whose figures belong beside them."""
 
