@@ -29,7 +29,7 @@ compare-frames: $(VENV)/.$(ENV)  ## what the canonical frame is worth: 30,000 tr
 	@snakemake --profile local $(foreach v,v0_30k v0_raw_30k,results/electron_direction/$(v)/evaluate/metrics.json)
 	@snpoint compare electron_direction/v0_raw_30k electron_direction/v0_30k --at-least 20
 
-VERSION ?= v1_40k
+VERSION ?= v1_25k
 PREDICTIONS = $(foreach d,$(1),results/electron_direction/$(VERSION)/predict/$(d)/predictions.npz)
 
 validate-simulation: $(VENV)/.$(ENV)  ## the simulation beside Geant4, published tables and the real files (hours on two cores; pages in docs/validation)
