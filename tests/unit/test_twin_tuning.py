@@ -19,12 +19,12 @@ EVENTS = 40
 
 
 def charge_and_adc(knobs: Knobs) -> tuple[float, np.ndarray]:
-    """Charge of ten simulated events, and their ADC on the three planes."""
+    """Charge of thirty simulated events, and their ADC on the three planes."""
     settings = config.load_sample("twins_es").simulate
     silent = settings.noise.model_copy(update={"tps_per_event": PerPlane(U=0.0, V=0.0, X=0.0)})
     settings = settings.model_copy(update={"noise": silent})
     simulator = VariedSimulator(settings, "twins_es", 0, knobs)
-    records = [simulator.simulate(*simulator.draw(k)) for k in range(10)]
+    records = [simulator.simulate(*simulator.draw(k)) for k in range(30)]
     tps = np.concatenate([record.tps for record in records])
     plane = DETECTOR.plane(tps[:, CHANNEL])
     adc = np.bincount(plane, tps[:, INTEGRAL], minlength=3)
@@ -36,7 +36,7 @@ def test_gain_moves_plane_u_alone_and_density_the_charge() -> None:
     louder, denser = charge_and_adc(Knobs(u_gain=1.3)), charge_and_adc(Knobs(density=1.5))
     assert louder[0] == charge
     assert louder[1][0] > 1.15 * adc[0]
-    assert louder[1][1:] == pytest.approx(adc[1:], rel=0.02)
+    assert louder[1][1:] == pytest.approx(adc[1:], rel=0.05)
     assert denser[0] < 0.97 * charge
 
 
