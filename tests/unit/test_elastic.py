@@ -16,7 +16,6 @@ from scipy.integrate import quad
 
 from snpoint import config
 from snpoint.errors import ConfigError
-from snpoint.physics import event_checks
 from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.simulation.cross_section import (
@@ -40,11 +39,12 @@ from snpoint.physics.simulation.elastic import (
 from snpoint.physics.simulation.events import ELECTRON, Block
 from snpoint.physics.simulation.flux import KINDS, PDG, FluxModel, Kind
 from snpoint.physics.simulation.vertices import Vertices
+from snpoint.physics.validation import elastic as es_checks
 from snpoint.settings import Flux, SimulateSettings, Spectrum, Twin, Window
 
 DETECTOR = load_detector("fdhd_1x2x2")
 ENERGIES = np.array([0.3, 1.0, 5.0, 12.0, 30.0, 80.0])
-OSCILLATIONS: tuple[event_checks.Oscillation, ...] = ("none", "NMO", "IMO")
+OSCILLATIONS: tuple[es_checks.Oscillation, ...] = ("none", "NMO", "IMO")
 KIND = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -120,18 +120,16 @@ class TestCrossSection:
 
 
 def test_numbers_of_events_of_a_supernova() -> None:
-    checks = event_checks.count_checks()
+    checks = es_checks.count_checks()
     assert len(checks) == 16
     assert [check for check in checks if not check.ok] == []
     # Independent of the tables: adaptive integration over both energies.
-    model = FluxModel(event_checks.flux())
+    model = FluxModel(es_checks.flux())
     exact = sum(
         quad(lambda e: float(model.number("nue", e) * cross_section_cm2("nue", e, 5.0)), *piece)[0]
         for piece in ((5.0, 20.0), (20.0, 200.0))
     )
-    ratio = (
-        event_checks.expected(event_checks.flux(), 5.0)["nue"] / event_checks.expected(event_checks.flux(), 0)["nue"]
-    )
+    ratio = es_checks.expected(es_checks.flux(), 5.0)["nue"] / es_checks.expected(es_checks.flux(), 0)["nue"]
     total = quad(lambda e: float(model.number("nue", e) * cross_section_cm2("nue", e)), 0, 200, limit=200)[0]
     assert ratio == pytest.approx(exact / total, rel=1e-5)
 
@@ -142,32 +140,32 @@ def test_number_of_events_by_hand() -> None:
     by_hand = 18 * 6.03e32 * slopes * 1e-45 * 5e52 * 6.2415e5 / (4 * np.pi * 3.0857e22**2)
     assert by_hand == pytest.approx(546, abs=1)
     for oscillation in OSCILLATIONS:
-        number = sum(event_checks.expected(event_checks.flux(oscillation), 0.0).values())
+        number = sum(es_checks.expected(es_checks.flux(oscillation), 0.0).values())
         assert 0.96 * by_hand < number < by_hand
 
 
 def test_generator_expects_the_same_number_and_scales_it() -> None:
     generator = ElasticScattering(settings(electron={"min_mev": 5.0, "max_mev": 50.0}), "sn", DETECTOR)
     reference = generator.expected(40.0, 10.0)
-    assert reference == pytest.approx(event_checks.ABOVE_MEV[5], rel=0.01)
+    assert reference == pytest.approx(es_checks.ABOVE_MEV[5], rel=0.01)
     assert sum(generator.expected_by_kind(40.0, 10.0).values()) == pytest.approx(reference)
     assert generator.expected(10.0, 5.0) == pytest.approx(reference, rel=1e-12)
 
 
 def test_smearing_by_the_scattering() -> None:
-    checks = event_checks.smearing_checks(settings(), 3000)
+    checks = es_checks.smearing_checks(settings(), 3000)
     assert len(checks) == 28
     assert [check for check in checks if not check.ok] == []
 
 
 @pytest.mark.nightly
 def test_smearing_by_the_scattering_with_many_events() -> None:
-    assert [check for check in event_checks.smearing_checks(settings(), 100_000, seed=2) if not check.ok] == []
+    assert [check for check in es_checks.smearing_checks(settings(), 100_000, seed=2) if not check.ok] == []
 
 
 def test_checks_find_a_wrong_number() -> None:
-    assert event_checks.Check("", 1.009, 1.0, 0.01).ok and not event_checks.Check("", 1.011, 1.0, 0.01).ok
-    assert not event_checks.Check("", float("nan"), 1.0, 0.01).ok
+    assert es_checks.Check("", 1.009, 1.0, 0.01).ok and not es_checks.Check("", 1.011, 1.0, 0.01).ok
+    assert not es_checks.Check("", float("nan"), 1.0, 0.01).ok
 
 
 GENERATORS: dict[str, Any] = {"es": ElasticScattering, "electrons": Electrons}
@@ -268,9 +266,9 @@ def test_electrons_follow_the_cut_gamma_distribution() -> None:
 
 @pytest.mark.parametrize(("electron", "oscillation"), [(3.0, "none"), (12.0, "NMO"), (45.0, "IMO")])
 def test_neutrinos_behind_an_electron_follow_flux_times_cross_section(
-    electron: float, oscillation: event_checks.Oscillation
+    electron: float, oscillation: es_checks.Oscillation
 ) -> None:
-    model = FluxModel(event_checks.flux(oscillation))
+    model = FluxModel(es_checks.flux(oscillation))
     rng = np.random.default_rng(4)
     parents, least = Parents(model), float(least_neutrino_mev(electron))
     pairs = [parents.draw(rng, electron) for _ in range(6000)]
@@ -297,7 +295,7 @@ def test_both_generators_put_the_same_neutrinos_behind_an_electron() -> None:
 
 
 def test_extreme_electrons_have_parents() -> None:
-    parents, rng = Parents(FluxModel(event_checks.flux())), np.random.default_rng(5)
+    parents, rng = Parents(FluxModel(es_checks.flux())), np.random.default_rng(5)
     for electron in (1e-4, 0.1, 200.0):
         pdg, energy = parents.draw(rng, electron)
         assert energy >= float(least_neutrino_mev(electron)) and abs(pdg) in (12, 14, 16)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from snpoint.physics.event_checks import Oscillation, flux
 from snpoint.physics.simulation.flux import KINDS, FluxModel, Kind, argon_atoms, pinched, sphere_cm2
+from snpoint.physics.validation.elastic import Oscillation, flux
 from snpoint.settings import Flavour
 
 ENERGIES = np.linspace(0.1, 80.0, 400)

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import chisquare, kstest, poisson
 
-from snpoint.physics.background_checks import Check, arrival_ticks, checks, decay_starts, sampled
 from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import Detector, load_detector
 from snpoint.physics.simulation.cavern import (
@@ -28,6 +27,7 @@ from snpoint.physics.simulation.events import ALPHA, ELECTRON, MASS_MEV, NEUTRON
 from snpoint.physics.simulation.materials import AVOGADRO
 from snpoint.physics.simulation.neutron_capture import CAPTURE_US
 from snpoint.physics.simulation.radioactivity import CavernGammas, CavernNeutrons, DecaySource, Radioactivity
+from snpoint.physics.validation.backgrounds import Check, arrival_ticks, checks, decay_starts, sampled
 from snpoint.settings import Radioactivity as Rates
 from snpoint.tools.validate_backgrounds import command, report
 

@@ -1,6 +1,6 @@
 """Showers: where the energy of each kind of particle goes, whose it is, and what a shower depends on.
 
-Processes one by one: test_transport_processes.py; electrons beside Geant4's: test_acceptance.py.
+Processes one by one: test_transport_processes.py; electrons beside Geant4's: test_validate_transport.py.
 """
 
 from __future__ import annotations

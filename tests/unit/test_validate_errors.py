@@ -15,7 +15,7 @@ from snpoint.data.atomic import write_npz
 from snpoint.data.contracts import FORMAT_VERSION
 from snpoint.errors import ConfigError, DataError, UsageError
 from snpoint.physics.constants import CC, ES
-from snpoint.physics.twin_errors import Case, agrees, compare_errors, lost_probability, real_errors, twin_errors
+from snpoint.physics.validation.errors import Case, agrees, compare_errors, lost_probability, real_errors, twin_errors
 from snpoint.settings import Twin
 from snpoint.tools import validate_errors
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from snpoint.physics import event_checks
+from snpoint.physics.validation import elastic as es_checks
 from snpoint.tools.validate_events import command
 
 
@@ -24,7 +24,7 @@ def test_everything_agrees(tmp_path: Path) -> None:
 
 
 def test_a_wrong_rate_fails_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(event_checks.BY_KIND, "nuebar", 113.0)
+    monkeypatch.setitem(es_checks.BY_KIND, "nuebar", 113.0)
     result = CliRunner().invoke(command, ["-o", str(tmp_path), "--events", "1000"])
     assert result.exit_code == 1
     assert "missed: from nuebar\n" in result.output
@@ -33,7 +33,7 @@ def test_a_wrong_rate_fails_and_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_wrong_cross_section_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    couplings = event_checks.cross_section_cm2.__globals__["COUPLINGS"]
+    couplings = es_checks.cross_section_cm2.__globals__["COUPLINGS"]
     monkeypatch.setitem(couplings, "nue", couplings["nuebar"])
     result = CliRunner().invoke(command, ["-o", str(tmp_path), "--events", "1000"])
     assert result.exit_code == 1

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
-    from snpoint.physics.background_checks import Check
+    from snpoint.physics.validation.backgrounds import Check
 
 
 @click.command("backgrounds")
@@ -31,10 +31,10 @@ def command(decays: int, events: int, detector: str, seed: int, output: Path) ->
     Mean energies may differ by 1%, lines by 5% (weak ones by 15%), rates by 0.5%, each plus two standard errors.
     Writes backgrounds.csv and backgrounds.png.
     """
-    from snpoint.physics.background_checks import checks
     from snpoint.physics.geometry import load_detector
-    from snpoint.plots.backgrounds import backgrounds_page
+    from snpoint.physics.validation.backgrounds import checks
     from snpoint.plots.canvas import write_figure
+    from snpoint.plots.validation.backgrounds import backgrounds_page
 
     layout = load_detector(detector)
     rows = checks(decays, events, layout, seed)

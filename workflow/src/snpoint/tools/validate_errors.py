@@ -14,7 +14,7 @@ from snpoint.errors import ConfigError, UsageError
 from snpoint.tools.lists import ListsCommand
 
 if TYPE_CHECKING:
-    from snpoint.physics.twin_errors import Case, ErrorAgreement
+    from snpoint.physics.validation.errors import Case, ErrorAgreement
     from snpoint.settings import Twin
 
 _FILE = click.Path(path_type=Path)
@@ -38,7 +38,7 @@ def command(
     of twins; event k of a sample of twins repeats entry (k - 1) mod n of its list. They agree if the ranks of the
     real errors among the errors of their twins are uniform (Kolmogorov-Smirnov p above 0.01).
     """
-    from snpoint.physics.twin_errors import agrees, compare_errors
+    from snpoint.physics.validation.errors import agrees, compare_errors
 
     samples = sample or tuple(_sample_of(path) for path in twins)
     if not len(real) == len(twins) == len(samples):
@@ -68,7 +68,7 @@ def _sample_of(predictions: Path) -> str:
 
 def _cases(real: Path, twins: Path, sample: str, min_mev: float) -> list[Case]:
     from snpoint.data.results import read_predictions
-    from snpoint.physics.twin_errors import Case, real_errors, twin_errors
+    from snpoint.physics.validation.errors import Case, real_errors, twin_errors
 
     entries, simulated = twins_of(sample)
     own = real_errors(read_predictions(real), entries, real)
@@ -125,9 +125,9 @@ def _write(output: Path, cases: Sequence[Case], found: ErrorAgreement, seed: int
     import pandas as pd
 
     from snpoint.data.atomic import write_json, write_text
-    from snpoint.physics.twin_errors import records
+    from snpoint.physics.validation.errors import records
     from snpoint.plots.canvas import write_figure
-    from snpoint.plots.twins import errors_figure
+    from snpoint.plots.validation.twins import errors_figure
 
     table = pd.DataFrame(records(cases, seed))
     write_json(output / "errors.json", {key: _strict(value) for key, value in asdict(found).items()})

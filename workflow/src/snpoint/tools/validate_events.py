@@ -27,15 +27,16 @@ def command(output: Path, events: int, seed: int) -> None:
 
     from snpoint import config
     from snpoint.data.atomic import write_text
-    from snpoint.physics import charged_current_checks, event_checks
-    from snpoint.plots import charged_current
+    from snpoint.physics.validation import charged_current as cc_checks
+    from snpoint.physics.validation import elastic as es_checks
     from snpoint.plots.canvas import write_figure
+    from snpoint.plots.validation import charged_current
     from snpoint.settings import SimulateSettings
 
     settings = config.parse_settings("simulate", None, ())
     assert isinstance(settings, SimulateSettings)  # noqa: S101 -- for the type checker
-    angles = event_checks.smearing_checks(settings, events, seed)
-    checks = [*event_checks.count_checks(), *angles, *charged_current_checks.checks(settings)]
+    angles = es_checks.smearing_checks(settings, events, seed)
+    checks = [*es_checks.count_checks(), *angles, *cc_checks.checks(settings)]
     click.echo(f"{'':46s}       ours  reference   ratio")
     for check in checks:
         click.echo(_line(*check, check.ok))
@@ -60,13 +61,13 @@ def _figure(angles_deg: list[float]) -> Figure:
     """The figure; ``angles_deg`` in the order of the checks: fractions inside ranges of energy."""
     import numpy as np
 
-    from snpoint.physics import event_checks
-    from snpoint.plots.elastic import draw
+    from snpoint.physics.validation import elastic as es_checks
+    from snpoint.plots.validation.elastic import draw
 
     edges = np.concatenate([np.arange(0.0, 20.0, 1.0), np.arange(20.0, 50.1, 2.5)])
-    spectra = {name: event_checks.spectrum(event_checks.flux(name), edges) for name in ("none", "NMO", "IMO")}
-    reference = [(row.low_mev, row.high_mev, row.angles_deg) for row in event_checks.SMEARING]
-    n = len(event_checks.FRACTIONS)
+    spectra = {name: es_checks.spectrum(es_checks.flux(name), edges) for name in ("none", "NMO", "IMO")}
+    reference = [(row.low_mev, row.high_mev, row.angles_deg) for row in es_checks.SMEARING]
+    n = len(es_checks.FRACTIONS)
     ours = [(low, high, angles_deg[k * n : (k + 1) * n]) for k, (low, high, _) in enumerate(reference)]
-    title = f"Elastic scattering, {event_checks.MASS_KT:g} kt of argon at {event_checks.DISTANCE_KPC:g} kpc"
-    return draw(edges, spectra, event_checks.FRACTIONS, ours, reference, event_checks.ANGLE_TOLERANCE, title)
+    title = f"Elastic scattering, {es_checks.MASS_KT:g} kt of argon at {es_checks.DISTANCE_KPC:g} kpc"
+    return draw(edges, spectra, es_checks.FRACTIONS, ours, reference, es_checks.ANGLE_TOLERANCE, title)

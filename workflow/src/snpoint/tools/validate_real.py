@@ -13,8 +13,8 @@ from snpoint.errors import ConfigError, InputMissingError
 from snpoint.tools.lists import ListsCommand
 
 if TYPE_CHECKING:
-    from snpoint.physics.twin_comparison import Allowed, Pairs, Row
-    from snpoint.physics.twin_quantities import Measured
+    from snpoint.physics.validation.quantities import Measured
+    from snpoint.physics.validation.real import Allowed, Pairs, Row
 
 EXCEPTIONS = Path(__file__).parents[1] / "reference/real_exceptions.yaml"
 _FOLDER = click.Path(path_type=Path)
@@ -39,7 +39,7 @@ def command(
     test, Holm's correction is for the number of quantities, and a quantity disagrees if p is not above 0.01.
     """
     from snpoint.physics.geometry import load_detector
-    from snpoint.physics.twin_comparison import compare, halves, joined, pair
+    from snpoint.physics.validation.real import compare, halves, joined, pair
 
     allowed = read_exceptions(exceptions)
     detector = load_detector(_detector_of([*real, *twins]))
@@ -67,8 +67,8 @@ def read_exceptions(path: Path) -> dict[str, Allowed]:
         An entry is incomplete, or names no quantity.
     """
     from snpoint import yamlfile
-    from snpoint.physics.twin_comparison import Allowed
-    from snpoint.physics.twin_quantities import describe
+    from snpoint.physics.validation.quantities import describe
+    from snpoint.physics.validation.real import Allowed
 
     found = {}
     for name, entry in yamlfile.read(path, empty=True).items():
@@ -113,7 +113,7 @@ def measured(clusters: Path, tpstream: Sequence[Path], detector: Any) -> Measure
     from snpoint.data.tables import CLUSTER_TABLE, read_table
     from snpoint.data.tpstream import read_tpstream
     from snpoint.physics.matching_rows import event_uid
-    from snpoint.physics.twin_quantities import measure, measure_charge
+    from snpoint.physics.validation.quantities import measure, measure_charge
 
     events = measure(read_table(clusters, CLUSTER_TABLE), detector)
     energies = dict(zip(events.event_uid.tolist(), events.electron_mev.tolist(), strict=True))
@@ -149,10 +149,10 @@ def _write(output: Path, pairs: Pairs, rows: Sequence[Row], chosen: Any, seed: i
     import pandas as pd
 
     from snpoint.data.atomic import write_text
-    from snpoint.physics.twin_comparison import table
-    from snpoint.physics.twins import ranks
+    from snpoint.physics.validation.ranks import ranks
+    from snpoint.physics.validation.real import table
     from snpoint.plots.canvas import write_figure
-    from snpoint.plots.twins import ranks_figure, ratios_figure
+    from snpoint.plots.validation.twins import ranks_figure, ratios_figure
 
     own: Mapping[str, Any] = {row.quantity: ranks(*pairs.of(row.quantity, chosen), row.quantity, seed) for row in rows}
     write_text(output / "real.csv", pd.DataFrame(table(rows)).to_csv(index=False, float_format="%.5g"))

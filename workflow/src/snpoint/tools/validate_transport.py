@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from snpoint.physics.acceptance import Comparison
+    from snpoint.physics.validation.transport import Comparison
 
 _Task = tuple[float, int, int, int]  # energy [MeV], events, chunk, seed
 
@@ -39,9 +39,9 @@ def command(events: int, energies: str | None, jobs: int, seed: int, output: Pat
     Accepted are differences up to 10% (20% at 3 MeV) plus two standard errors, those of Geant4's 2,000 events
     included. Writes transport.csv and transport.png.
     """
-    from snpoint.physics.acceptance import compare
-    from snpoint.plots.acceptance import acceptance_page
+    from snpoint.physics.validation.transport import compare
     from snpoint.plots.canvas import write_figure
+    from snpoint.plots.validation.transport import acceptance_page
 
     samples = _simulate(_chosen(energies), events, jobs, seed)
     rows = compare(samples)
@@ -55,7 +55,7 @@ def command(events: int, energies: str | None, jobs: int, seed: int, output: Pat
 
 
 def _chosen(energies: str | None) -> list[float]:
-    from snpoint.physics.acceptance import geant4_table
+    from snpoint.physics.validation.transport import geant4_table
 
     known = list(geant4_table())
     if energies is None:
@@ -76,7 +76,7 @@ def _simulate(energies: list[float], events: int, jobs: int, seed: int) -> dict[
     """Samples by energy, chunk by chunk: the same on any number of processes."""
     import numpy as np
 
-    from snpoint.physics.acceptance import CHUNK
+    from snpoint.physics.validation.transport import CHUNK
 
     tasks: list[_Task] = [
         (energy, min(CHUNK, events - first), chunk, seed)
@@ -100,7 +100,7 @@ def _results(tasks: list[_Task], jobs: int) -> Iterator[npt.NDArray[np.float64]]
 
 
 def _one(task: _Task) -> npt.NDArray[np.float64]:
-    from snpoint.physics.acceptance import simulate
+    from snpoint.physics.validation.transport import simulate
 
     return simulate(*task)
 

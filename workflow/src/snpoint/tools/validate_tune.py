@@ -12,9 +12,9 @@ import click
 from snpoint.tools.lists import ListsCommand
 
 if TYPE_CHECKING:
-    from snpoint.physics.twin_quantities import Measured
-    from snpoint.physics.twin_tuning import Knobs, Tuned
-    from snpoint.physics.twins import Agreement
+    from snpoint.physics.validation.quantities import Measured
+    from snpoint.physics.validation.ranks import Agreement
+    from snpoint.physics.validation.tuning import Knobs, Tuned
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -32,8 +32,8 @@ def command(real: tuple[Path, ...], twins: tuple[str, ...], times: int, output: 
     """
     from snpoint import config
     from snpoint.physics.geometry import load_detector
-    from snpoint.physics.twin_comparison import Pairs, joined, pair
-    from snpoint.physics.twin_tuning import tune
+    from snpoint.physics.validation.real import Pairs, joined, pair
+    from snpoint.physics.validation.tuning import tune
     from snpoint.tools.validate_real import measured_sample
 
     detector = load_detector(config.load_sample(twins[0]).simulate.detector)
@@ -57,7 +57,7 @@ def simulated(sample: str, times: int, knobs: Knobs, detector: Any) -> Measured:
     from snpoint.data.tpstream import write_tpstream
     from snpoint.physics.simulation.chunk import run_number
     from snpoint.physics.simulation.truthtables import trees
-    from snpoint.physics.twin_tuning import VariedSimulator
+    from snpoint.physics.validation.tuning import VariedSimulator
     from snpoint.stages import cluster, match
     from snpoint.tools.validate_real import measured
 

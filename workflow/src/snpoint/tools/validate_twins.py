@@ -34,7 +34,7 @@ def _lines(path: Path, layout: str) -> Iterator[str]:
     from snpoint.physics.geometry import load_detector
     from snpoint.physics.matching_events import event_truth
     from snpoint.physics.matching_rows import Rows
-    from snpoint.physics.twin_comparison import inside
+    from snpoint.physics.validation.real import inside
 
     trees = read_tpstream(path, ("tps", "mctruths"))
     rows = Rows.of(trees["tps"])

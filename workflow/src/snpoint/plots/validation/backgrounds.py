@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from snpoint.physics.background_checks import arrival_ticks, decay_starts, sampled
 from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.cavern import entering_spectrum, rock_spectrum
 from snpoint.physics.simulation.decays import nuclides
 from snpoint.physics.simulation.events import ALPHA, ELECTRON, PHOTON, Block
+from snpoint.physics.validation.backgrounds import arrival_ticks, decay_starts, sampled
 from snpoint.plots.canvas import COLORS, style
 from snpoint.plots.pages import plot_page
 

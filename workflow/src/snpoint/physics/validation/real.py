@@ -13,8 +13,8 @@ import numpy.typing as npt
 from snpoint.errors import DataError
 from snpoint.physics.constants import CC, ES
 from snpoint.physics.geometry import Detector
-from snpoint.physics.twin_quantities import Measured, describe
-from snpoint.physics.twins import LEVEL, Agreement, agreement, holm
+from snpoint.physics.validation.quantities import Measured, describe
+from snpoint.physics.validation.ranks import LEVEL, Agreement, agreement, holm
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

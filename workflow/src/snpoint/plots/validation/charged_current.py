@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from snpoint.physics.charged_current_checks import AXIAL_COUPLING, SNOWGLOBES_CM2, first_particles
 from snpoint.physics.simulation.events import ALPHA, NEUTRON, PHOTON, PROTON
 from snpoint.physics.simulation.strengths import Strengths
+from snpoint.physics.validation.charged_current import AXIAL_COUPLING, SNOWGLOBES_CM2, first_particles
 from snpoint.plots.canvas import COLORS, figure, style
 
 _LINES = (COLORS["main"], COLORS["second"], COLORS["third"], COLORS["truth"])

@@ -14,8 +14,8 @@ from toy_clusters import synthetic
 from snpoint import config
 from snpoint.errors import ConfigError, DataError
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.twin_comparison import Pairs, compare, halves, joined, pair, size_of
-from snpoint.physics.twin_quantities import Measured, extent_by, measure, median_by
+from snpoint.physics.validation.quantities import Measured, extent_by, measure, median_by
+from snpoint.physics.validation.real import Pairs, compare, halves, joined, pair, size_of
 from snpoint.settings import Twin
 from snpoint.stages import cluster, match, simulate
 from snpoint.tools.validate_real import EXCEPTIONS, measured, read_exceptions

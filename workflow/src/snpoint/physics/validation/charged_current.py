@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.event_checks import DISTANCE_KPC, MASS_KT, Check
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.simulation.charged_current import ChargedCurrent
 from snpoint.physics.simulation.deexcitation import deexcitation
 from snpoint.physics.simulation.events import NEUTRON, PHOTON
 from snpoint.physics.simulation.neutron_capture import CAPTURE_US, cascade
 from snpoint.physics.simulation.strengths import Strengths
+from snpoint.physics.validation.elastic import DISTANCE_KPC, MASS_KT, Check
 from snpoint.settings import SimulateSettings
 
 FloatArray = npt.NDArray[np.float64]

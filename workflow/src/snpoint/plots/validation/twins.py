@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from scipy import stats
 
-from snpoint.physics.twin_comparison import Row
+from snpoint.physics.validation.real import Row
 from snpoint.plots.canvas import COLORS, figure
 
 FloatArray = npt.NDArray[np.float64]

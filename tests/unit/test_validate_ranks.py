@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snpoint.physics.twins import agreement, holm, ranks, smallest_shift, uniform_rank, uniformity
+from snpoint.physics.validation.ranks import agreement, holm, ranks, smallest_shift, uniform_rank, uniformity
 
 EVENTS, TWINS = 60, 40
 

@@ -9,9 +9,9 @@ from snpoint import config
 from snpoint.errors import NumericError
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.simulation.detector import CHANNEL, INTEGRAL
-from snpoint.physics.twin_comparison import Pairs, pair
-from snpoint.physics.twin_quantities import Measured
-from snpoint.physics.twin_tuning import FITTED, Knobs, VariedSimulator, crossing, tune
+from snpoint.physics.validation.quantities import Measured
+from snpoint.physics.validation.real import Pairs, pair
+from snpoint.physics.validation.tuning import FITTED, Knobs, VariedSimulator, crossing, tune
 from snpoint.section import PerPlane
 
 DETECTOR = load_detector("fdhd_1x2x2")

@@ -20,8 +20,8 @@ from snpoint.physics.constants import U, V
 from snpoint.physics.simulation.chunk import Simulator
 from snpoint.physics.simulation.events import Particles
 from snpoint.physics.simulation.transport import Shower, Transport
-from snpoint.physics.twin_comparison import Pairs, halves
-from snpoint.physics.twins import Agreement
+from snpoint.physics.validation.ranks import Agreement
+from snpoint.physics.validation.real import Pairs, halves
 from snpoint.settings import SimulateSettings
 
 DENSITY_COLUMN = 4

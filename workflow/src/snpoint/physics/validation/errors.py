@@ -12,7 +12,7 @@ import numpy.typing as npt
 from snpoint.errors import DataError
 from snpoint.physics.angles import angle_deg
 from snpoint.physics.constants import CC, ES
-from snpoint.physics.twins import LEVEL, interval, medians, ranks, ratios, smallest_shift, uniformity
+from snpoint.physics.validation.ranks import LEVEL, interval, medians, ranks, ratios, smallest_shift, uniformity
 from snpoint.settings import Twin
 
 FloatArray = npt.NDArray[np.float64]

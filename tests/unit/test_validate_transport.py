@@ -13,10 +13,10 @@ from scipy.spatial import cKDTree
 from toy_transport import one, random_state
 
 from snpoint.errors import UsageError
-from snpoint.physics import acceptance
-from snpoint.physics.acceptance import QUANTITIES, Comparison, Estimate, compare, geant4_table, simulate
 from snpoint.physics.simulation.events import ELECTRON
 from snpoint.physics.simulation.transport import Shower, Transport
+from snpoint.physics.validation import transport as acceptance
+from snpoint.physics.validation.transport import QUANTITIES, Comparison, Estimate, compare, geant4_table, simulate
 from snpoint.tools import validate
 from snpoint.tools.validate_transport import command, verdict
 
