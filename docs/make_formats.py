@@ -37,7 +37,12 @@ Paths are below `results/`. Shapes name their axes: N images or events, T trigge
 History: 2 (0.1.0) overlay, pdg, link margins, fingerprints, sources; 1 first version.
 
 `samples/<sample>/simulate/<chunk>.root` has the schema of LArSoft's TPStream files, directory `triggerAnaDumpTPs`: trees
-`TriggerPrimitives/tpmakerTPC__TriggerAnaTree1x2x2`, `mctruths`, `mcneutrinos`, `mcparticles`, `simides`.
+`TriggerPrimitives/tpmakerTPC__TriggerAnaTree1x2x2` (the name ends with the layout, as in `1x2x6` of `fdhd_1x2x6`), `mctruths`,
+`mcneutrinos`, `mcparticles`, `simides`. Not imitated: rows of `mcparticles` of what neutrons hit (`hadElastic`, `neutronInelastic`)
+and of later decays (`RadioactiveDecayBase`), 16.5 rows in a real CC event and 5.3 in ours; the empty first `generator_name` of
+`mcneutrinos`. The generator `burst` adds a tree `burst`, which readers of TPStream files may ignore: `Event`, `Run`, `SubRun` (u4),
+`time_s` (f8, since the beginning of the burst), `interaction` (u1: 0 background, 1 ES, 2 CC), `direction_x`, `direction_y`,
+`direction_z` (f8, flight of the neutrinos, the same in every row).
 
 Tables (parquet metadata `snpoint`, row groups of whole events), shards (`sources`) and cards carry where their TPs come from: name, size, SHA-256, production tag,
 tree, events, TPs and lowest ADC peak of each input file, or why it was left out; the same of background files, and what was laid over; how the truth methods agree.

@@ -1,4 +1,4 @@
-"""Events per second of the simulation on one core, files included, and its peak memory.
+"""Events per second of the simulation on one core, files included, what its generators cost, and its peak memory.
 
 Run ``NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 python tests/benchmarks/simulate.py [events]``; it fails where a limit is
 missed. Compilation is not counted. The rates of radioactivity are those of docs/validation/backgrounds.md.
@@ -6,21 +6,30 @@ missed. Compilation is not counted. The rates of radioactivity are those of docs
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+
+import numpy as np
 from rows import Row, processor_seconds, show
+from toy_memory import GROWTH, PEAK_MB, peak_mb
+from toy_simulation import DEFAULTS
 
 from snpoint.data.tpstream import read_tpstream
-from snpoint.settings import SimulateSettings
+from snpoint.physics.geometry import load_detector
+from snpoint.physics.simulation.charged_current import ChargedCurrent
+from snpoint.physics.simulation.elastic import ElasticScattering, Electrons
+from snpoint.physics.simulation.neutron_capture import capture
+from snpoint.physics.simulation.radioactivity import Radioactivity
+from snpoint.settings import Radioactivity as Rates
+from snpoint.settings import SimulateSettings, Twin
 from snpoint.stages import simulate
 
-_BASE = Path(__file__).parents[2] / "configs/samples/_base.yaml"
-DEFAULTS: dict[str, Any] = yaml.safe_load(_BASE.read_text(encoding="utf-8"))["simulate"]
+DETECTOR = load_detector(DEFAULTS["detector"])
 QUIET = {"noise": DEFAULTS["noise"] | {"tps_per_event": {"U": 0.0, "V": 0.0, "X": 0.0}}}
 RADIOACTIVE = {
     "truth": "interaction",
@@ -58,33 +67,42 @@ def rate_row(case: tuple[str, float, int, dict[str, Any]], events: int, folder: 
     return Row(what, content, limit, n / seconds, "events/s")
 
 
-def peak_mb(events: int, changes: dict[str, Any]) -> float:
-    """Peak memory [MB] of a process that simulates a chunk of so many events with noise and writes it."""
-    settings = SimulateSettings(**(DEFAULTS | {"generator": "es"} | changes | {"events_per_chunk": events}))
-    command = [sys.executable, __file__, "--peak", settings.model_dump_json()]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def block_rows() -> list[Row]:
+    """Processor time of what every generator draws for one event, without transport and detector."""
+    own = {name: SimulateSettings(**(DEFAULTS | {"generator": name})) for name in ("es", "electrons", "cc")}
+    interactions = ChargedCurrent(own["cc"], "benchmark", DETECTOR)
+    twin = Twin(interaction="CC", electron_mev=12.0, neutrino_mev=25.0, abs_x_cm=150.0)
+    rates = Radioactivity(Rates(**RADIOACTIVE["radioactivity"]), DETECTOR)
+    works: list[tuple[str, float, Callable[[np.random.Generator], object]]] = [
+        ("es", 100.0, ElasticScattering(own["es"], "benchmark", DETECTOR).block),
+        ("electrons", 100.0, Electrons(own["electrons"], "benchmark", DETECTOR).block),
+        ("cc", 300.0, interactions.block),
+        ("twin (CC)", 600.0, lambda rng: interactions.twin(rng, twin)),
+        ("capture of a neutron", 300.0, lambda rng: capture(rng, [0.0, 0.0, 0.0], 0.0)),
+        ("full radioactivity", 3000.0, rates.blocks),
+    ]
+    return [Row(f"one block, {what}", "", limit, _microseconds(work), "us", False) for what, limit, work in works]
 
 
-def print_peak(settings: str) -> None:
-    """What `peak_mb` runs in a process of its own."""
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "chunk.root"
-        simulate.run(SimulateSettings.model_validate_json(settings), sample="peak", chunk=0, tpstream=path)
-    # Not getrusage: its figure is that of the parent process, where that is larger.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    sys.stdout.write(f"{int(peak.split()[1]) / 1e3}\n")
+def _microseconds(work: Callable[[np.random.Generator], object], n: int = 300) -> float:
+    rng = np.random.default_rng(1)
+    return 1e6 / n * processor_seconds(lambda: [work(rng) for _ in range(n)])
 
 
 def memory_rows(few: int = 500, many: int = 5000) -> list[Row]:
-    """Peak memory of a small and of a large chunk: flat."""
-    small, large = peak_mb(few, {}), peak_mb(many, {})
-    rich = peak_mb(60, RADIOACTIVE | {"truth": "all"})
+    """Peak memory of a small and of a large chunk: flat, and below the limit of the unit test."""
+    small, large = (peak_of(events, {}) for events in (few, many))
+    rich = peak_of(60, RADIOACTIVE | {"truth": "all"})
     return [
-        Row(f"peak memory, {many} events with noise", f"{few} events: {small:.0f} MB", 1000.0, large, "MB", False),
-        Row(f"the same, beside {few} events", "", 1.15, large / small, "", False),
+        Row(f"peak memory, {many} events with noise", f"{few} events: {small:.0f} MB", PEAK_MB, large, "MB", False),
+        Row(f"the same, beside {few} events", "", GROWTH, large / small, "", False),
         Row("peak memory, radioactivity, all truth", "", 1500.0, rich, "MB", False),
     ]
+
+
+def peak_of(events: int, changes: dict[str, Any]) -> float:
+    """Peak memory [MB] of ES events with noise."""
+    return peak_mb(SimulateSettings(**(DEFAULTS | {"generator": "es"} | changes | {"events_per_chunk": events})))
 
 
 def main() -> bool:
@@ -92,11 +110,8 @@ def main() -> bool:
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     with tempfile.TemporaryDirectory() as name:
         rows = [rate_row(case, events, Path(name)) for case in CASES]
-    return show([*rows, *memory_rows()])
+    return show([*rows, *block_rows(), *memory_rows()])
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--peak"]:
-        print_peak(sys.argv[2])
-    else:
-        sys.exit(not main())
+    sys.exit(not main())

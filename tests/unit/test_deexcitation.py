@@ -82,9 +82,14 @@ def test_particles_need_their_separation_energy(pdg: int) -> None:
     assert NUCLEI.probabilities(potassium(threshold + 8.0))[pdg] > 0.02
 
 
-def test_ways_out_of_a_state_are_all_of_them() -> None:
-    for energy in (5.0, 7.9, 12.0, 25.0):
-        assert sum(NUCLEI.probabilities(potassium(energy)).values()) == pytest.approx(1.0)
+@pytest.mark.parametrize("energy_mev", [13.0, 16.2, 25.0])
+def test_first_particles_are_as_frequent_as_their_probabilities(energy_mev: float) -> None:
+    rng, state = np.random.default_rng(9), potassium(energy_mev)
+    expected = {pdg: share for pdg, share in NUCLEI.probabilities(state).items() if share > 0.01}
+    first = Counter(NUCLEI.cascade(rng, state, (0.0, 0.0, 0.0))[0][0].pdg for _ in range(1500))
+    assert len(expected) > 1
+    for pdg, share in expected.items():
+        assert first[pdg] / 1500 == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 1500)), pdg
 
 
 def test_a_state_that_only_a_neutron_can_leave_takes_it() -> None:

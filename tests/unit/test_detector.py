@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from toy_geometry import drift_tick
-from toy_readout import AS_MEASURED, DETECTOR, NOISE_FREE, YIELD, drift, read_out
+from toy_readout import AS_MEASURED, DETECTOR, NOISE_FREE, YIELD, drift, noise_tps, read_out
 
 from snpoint.physics.geometry import known_detectors, load_detector
 from snpoint.physics.simulation import charge as chg
@@ -16,9 +18,9 @@ from snpoint.settings import Noise
 def test_tps_sit_at_the_measured_offsets_from_the_drift_line() -> None:
     rng = np.random.default_rng(4)
     residuals = []
-    for k in range(20):
+    for _ in range(20):
         point = np.array([rng.uniform(50, 340), rng.uniform(-500, -100), rng.uniform(50, 200)])
-        charge, order = drift(np.tile(point, (30, 1)), mev=0.03, seed=k)
+        charge, order = drift(np.tile(point, (30, 1)), mev=0.03)
         rows = read_out(charge, order).rows
         peak = rows[:, det.START] + rows[:, det.TO_PEAK] - drift_tick(DETECTOR, point[0])
         residuals.append(np.column_stack([DETECTOR.plane(rows[:, det.CHANNEL]), peak]))
@@ -61,12 +63,14 @@ def test_truth_of_a_tp_is_the_charge_under_it(owner: int, kind: int, expected: i
 
 
 def test_the_leader_has_the_largest_charge_and_the_sums_hold_everybody() -> None:
-    point = np.array([150.0, -300.0, 100.0])
     owners = np.array([0] * 20 + [1] * 50 + [2] * 30)
-    charge, order = drift(np.tile(point, (100, 1)), mev=0.03, owners=owners)
+    points = np.tile([150.0, -300.0, 100.0], (100, 1))
+    points[:, 0] += np.array([0.0, 0.5, 1.0])[owners]
+    charge, order = drift(points, mev=0.03, owners=owners)
     tps = read_out(charge, order)
     large = tps.rows[:, det.INTEGRAL] > 2000
     assert large.any() and set(tps.rows[large, det.ORIGIN]) == {2}
+    # The first of the three also owns cells that it shares with the second.
     np.testing.assert_allclose(tps.truth[large, det.SHARE], 0.5, atol=0.1)
     collected = large & (DETECTOR.plane(tps.rows[:, det.CHANNEL]) == 2)
     assert tps.truth[collected, det.MEV].sum() == pytest.approx(3.0, rel=0.05)
@@ -81,6 +85,24 @@ def test_a_tp_owns_what_arrives_in_its_window_moved_by_8_4_and_minus_3_ticks() -
         own = (keys[:, 0] == row[det.CHANNEL]) & (keys[:, 1] >= begin) & (keys[:, 1] < begin + row[det.LENGTH])
         assert truth[det.ELECTRONS] == pytest.approx(amounts[own, chg.NE].sum())
         assert (row[det.ORIGIN] >= 0) == own.any()
+
+
+@pytest.mark.parametrize("noise", [NOISE_FREE, AS_MEASURED])
+def test_a_tp_that_is_open_at_the_end_of_the_window_is_not_written(noise: dict[str, Any]) -> None:
+    # As in the real files: the last tick in any of their 77,000 TPs is the last but one of the window.
+    n_ticks, ends = DETECTOR.n_ticks, []
+    line = drift_tick(DETECTOR, 150.0)
+    for late in np.arange(-12.0, 6.0):
+        time_us = (n_ticks - line + late) * DETECTOR.tick_us
+        rows = read_out(*drift(np.tile([150.0, -300.0, 100.0], (60, 1)), mev=0.03, times_us=time_us), noise).rows
+        ends.extend(rows[:, det.START] + rows[:, det.LENGTH])
+    assert max(ends) == n_ticks - 1
+
+
+def test_noise_alone_never_reaches_the_last_tick() -> None:
+    rows = noise_tps(200)
+    ends = rows[:, det.START] + rows[:, det.LENGTH]
+    assert ends.max() == DETECTOR.n_ticks - 1
 
 
 def test_pieces_of_charge_far_apart_on_a_wire_do_not_know_of_each_other() -> None:
@@ -127,4 +149,4 @@ def test_a_short_list_of_tps_says_so() -> None:
     tps = det.new_tps(2)
     readout = det.electronics_of(DETECTOR, Noise(**NOISE_FREE))
     det.find_tps(charge, order, np.arange(1, 5, dtype=np.uint64), readout, tps)
-    assert list(tps.counts) == [2, 1]
+    assert (tps.counts[det.TPS], tps.counts[det.TPS_FULL]) == (2, 1)

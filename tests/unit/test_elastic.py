@@ -1,26 +1,20 @@
-"""Elastic scattering of neutrinos on electrons: cross section, kinematics, generators."""
+"""Generators of elastic scattering of neutrinos on electrons."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
-from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.integrate import quad
+from toy_simulation import settings
 
-from snpoint import config
 from snpoint.errors import ConfigError
-from snpoint.physics.constants import ELECTRON_MASS_MEV
 from snpoint.physics.geometry import load_detector
 from snpoint.physics.simulation.cross_section import (
-    COUPLINGS,
-    SIGMA0_CM2_MEV,
     cross_section_cm2,
     differential_cm2_mev,
     largest_electron_mev,
@@ -40,18 +34,10 @@ from snpoint.physics.simulation.events import ELECTRON, Block
 from snpoint.physics.simulation.flux import KINDS, PDG, FluxModel, Kind
 from snpoint.physics.simulation.vertices import Vertices
 from snpoint.physics.validation import elastic as es_checks
-from snpoint.settings import Flux, SimulateSettings, Spectrum, Twin, Window
+from snpoint.settings import Flux, Spectrum, Twin, Window
 
 DETECTOR = load_detector("fdhd_1x2x2")
-ENERGIES = np.array([0.3, 1.0, 5.0, 12.0, 30.0, 80.0])
-OSCILLATIONS: tuple[es_checks.Oscillation, ...] = ("none", "NMO", "IMO")
 KIND = pytest.mark.parametrize("kind", KINDS)
-
-
-def settings(**changes: Any) -> SimulateSettings:
-    base = config.parse_settings("simulate", None, ())
-    assert isinstance(base, SimulateSettings)
-    return SimulateSettings.model_validate(json.loads(base.model_dump_json()) | changes)
 
 
 def directions_of(block: Block) -> tuple[np.ndarray, np.ndarray]:
@@ -78,94 +64,6 @@ def agreement(observed: list[int], weights: list[float]) -> float:
     if not expected[few].sum() > 0:
         cells = [values[:-1] for values in cells]
     return float(stats.chisquare(*cells).pvalue)
-
-
-class TestCrossSection:
-    # High-energy limit sigma0 E (gL^2 + gR^2 / 3) with sin^2 theta_W = 0.2312 [1e-45 cm^2/MeV]; LSND measured
-    # 10.1 +- 1.5 for the first (Phys. Rev. D 63, 112001).
-    @pytest.mark.parametrize(("kind", "slope"), [("nue", 9.521), ("nuebar", 3.991), ("nux", 1.552), ("nuxbar", 1.336)])
-    def test_total_at_high_energies(self, kind: Kind, slope: float) -> None:
-        assert float(cross_section_cm2(kind, 1e5)) / 1e5 == pytest.approx(slope * 1e-45, rel=1e-3)
-
-    def test_scale(self) -> None:
-        assert pytest.approx(1.7233e-44, rel=1e-4) == SIGMA0_CM2_MEV
-
-    @KIND
-    def test_integral_of_the_differential_one(self, kind: Kind) -> None:
-        for energy in ENERGIES:
-            top = float(largest_electron_mev(energy))
-            for low, high in ((0.0, np.inf), (0.2 * top, 0.7 * top), (0.9 * top, 2 * top)):
-                exact = quad(lambda t, e=energy: float(differential_cm2_mev(kind, e, t)), low, min(high, top), epsabs=0)
-                assert float(cross_section_cm2(kind, energy, low, high)) == pytest.approx(exact[0], rel=1e-9)
-
-    @KIND
-    def test_nothing_beyond_the_highest_electron_and_nothing_negative(self, kind: Kind) -> None:
-        top = largest_electron_mev(ENERGIES)
-        assert (differential_cm2_mev(kind, ENERGIES, top * 1.0001) == 0).all()
-        grid = np.linspace(0, 1, 50)[:, None] * top
-        assert (differential_cm2_mev(kind, ENERGIES, grid) >= 0).all()
-        assert (cross_section_cm2(kind, ENERGIES, top * 1.1) == 0).all()
-
-    def test_antineutrinos_exchange_left_and_right(self) -> None:
-        assert COUPLINGS["nuebar"] == COUPLINGS["nue"][::-1]
-        assert COUPLINGS["nuxbar"] == COUPLINGS["nux"][::-1]
-        # Helicity: an antineutrino of high energy cannot give all of it to a left-handed electron.
-        full = [float(differential_cm2_mev(kind, 1e4, largest_electron_mev(1e4))) for kind in ("nue", "nuebar")]
-        assert full[0] / full[1] == pytest.approx((COUPLINGS["nue"][0] / COUPLINGS["nuebar"][0]) ** 2, rel=1e-3)
-
-    def test_least_neutrino_and_highest_electron_are_inverse(self) -> None:
-        np.testing.assert_allclose(least_neutrino_mev(largest_electron_mev(ENERGIES)), ENERGIES, rtol=1e-12)
-        for energy in ENERGIES:
-            assert scattering_cosine(energy, float(largest_electron_mev(energy))) == pytest.approx(1.0, abs=1e-12)
-
-
-def test_numbers_of_events_of_a_supernova() -> None:
-    checks = es_checks.count_checks()
-    assert len(checks) == 16
-    assert [check for check in checks if not check.ok] == []
-    # Independent of the tables: adaptive integration over both energies.
-    model = FluxModel(es_checks.flux())
-    exact = sum(
-        quad(lambda e: float(model.number("nue", e) * cross_section_cm2("nue", e, 5.0)), *piece)[0]
-        for piece in ((5.0, 20.0), (20.0, 200.0))
-    )
-    ratio = es_checks.expected(es_checks.flux(), 5.0)["nue"] / es_checks.expected(es_checks.flux(), 0)["nue"]
-    total = quad(lambda e: float(model.number("nue", e) * cross_section_cm2("nue", e)), 0, 200, limit=200)[0]
-    assert ratio == pytest.approx(exact / total, rel=1e-5)
-
-
-def test_number_of_events_by_hand() -> None:
-    # Far above the mass of the electron all depends on the emitted energy: N = n_e / (4 pi d^2) sum of slope * energy.
-    slopes = 9.521 + 3.991 + 2 * (1.552 + 1.336)
-    by_hand = 18 * 6.03e32 * slopes * 1e-45 * 5e52 * 6.2415e5 / (4 * np.pi * 3.0857e22**2)
-    assert by_hand == pytest.approx(546, abs=1)
-    for oscillation in OSCILLATIONS:
-        number = sum(es_checks.expected(es_checks.flux(oscillation), 0.0).values())
-        assert 0.96 * by_hand < number < by_hand
-
-
-def test_generator_expects_the_same_number_and_scales_it() -> None:
-    generator = ElasticScattering(settings(electron={"min_mev": 5.0, "max_mev": 50.0}), "sn", DETECTOR)
-    reference = generator.expected(40.0, 10.0)
-    assert reference == pytest.approx(es_checks.ABOVE_MEV[5], rel=0.01)
-    assert sum(generator.expected_by_kind(40.0, 10.0).values()) == pytest.approx(reference)
-    assert generator.expected(10.0, 5.0) == pytest.approx(reference, rel=1e-12)
-
-
-def test_smearing_by_the_scattering() -> None:
-    checks = es_checks.smearing_checks(settings(), 3000)
-    assert len(checks) == 28
-    assert [check for check in checks if not check.ok] == []
-
-
-@pytest.mark.nightly
-def test_smearing_by_the_scattering_with_many_events() -> None:
-    assert [check for check in es_checks.smearing_checks(settings(), 100_000, seed=2) if not check.ok] == []
-
-
-def test_checks_find_a_wrong_number() -> None:
-    assert es_checks.Check("", 1.009, 1.0, 0.01).ok and not es_checks.Check("", 1.011, 1.0, 0.01).ok
-    assert not es_checks.Check("", float("nan"), 1.0, 0.01).ok
 
 
 GENERATORS: dict[str, Any] = {"es": ElasticScattering, "electrons": Electrons}
@@ -301,80 +199,50 @@ def test_extreme_electrons_have_parents() -> None:
         assert energy >= float(least_neutrino_mev(electron)) and abs(pdg) in (12, 14, 16)
 
 
-class TestTwins:
-    VERTICES, DIRECTIONS = Vertices(DETECTOR, 20.0), Directions("isotropic", 1, "a")
-
-    def twin(self, electron: float, neutrino: float) -> Block:
-        twin = Twin(interaction="ES", electron_mev=electron, neutrino_mev=neutrino, abs_x_cm=123.0)
-        return twin_es(np.random.default_rng(1), twin, self.DIRECTIONS, self.VERTICES)
-
-    def test_a_twin_keeps_its_energies_and_its_distance(self) -> None:
-        block = self.twin(8.0, 20.0)
-        assert block.neutrino is not None
-        assert (block.neutrino.pdg, block.neutrino.energy_mev) == (12, 20.0)
-        np.testing.assert_array_equal(block.particles.kinetic_mev, [12.0, 8.0])
-        assert abs(block.particles.position_cm[1, 0]) == 123.0
-        neutrino, electron = directions_of(block)
-        assert neutrino @ electron == pytest.approx(scattering_cosine(20.0, 8.0), abs=1e-12)
-
-    def test_rounded_energies_at_the_border_are_taken(self) -> None:
-        largest = float(largest_electron_mev(20.0))
-        assert self.twin(largest * 1.0005, 20.0).particles.kinetic_mev[1] == largest
-
-    def test_an_impossible_twin_says_what_is_possible(self) -> None:
-        with pytest.raises(ConfigError, match=r"twins: electron_mev 20 .*neutrino_mev 20 .*at most 19\.75"):
-            self.twin(20.0, 20.0)
+def twin_of(electron: float, neutrino: float) -> Block:
+    twin = Twin(interaction="ES", electron_mev=electron, neutrino_mev=neutrino, abs_x_cm=123.0)
+    return twin_es(np.random.default_rng(1), twin, Directions("isotropic", 1, "a"), Vertices(DETECTOR, 20.0))
 
 
-def test_real_events_have_these_kinematics(real_data: Path) -> None:
-    import uproot
-
-    with uproot.open(real_data / "test_es_tpstream.root") as file:
-        rows = file["triggerAnaDumpTPs/mctruths"].arrays(library="np")
-    momentum = 1e3 * np.stack([rows[f"p{axis}"] for axis in "xyz"], axis=1)
-    before, electron = rows["status_code"] == 0, (rows["status_code"] == 1) & (rows["pdg"] == 11)
-    before &= rows["pdg"] == 12
-    assert before.sum() == electron.sum() == 10
-    energy, kinetic = 1e3 * rows["energy"][before], 1e3 * rows["energy"][electron] - ELECTRON_MASS_MEV
-    sizes = np.linalg.norm(momentum[before], axis=1) * np.linalg.norm(momentum[electron], axis=1)
-    cosine = (momentum[before] * momentum[electron]).sum(axis=1) / sizes
-    ours = [scattering_cosine(e, t) for e, t in zip(energy.tolist(), kinetic.tolist(), strict=True)]
-    np.testing.assert_allclose(cosine, ours, atol=1e-7)
+def test_a_twin_keeps_its_energies_and_its_distance() -> None:
+    block = twin_of(8.0, 20.0)
+    assert block.neutrino is not None
+    assert (block.neutrino.pdg, block.neutrino.energy_mev) == (12, 20.0)
+    np.testing.assert_array_equal(block.particles.kinetic_mev, [12.0, 8.0])
+    assert abs(block.particles.position_cm[1, 0]) == 123.0
+    neutrino, electron = directions_of(block)
+    assert neutrino @ electron == pytest.approx(scattering_cosine(20.0, 8.0), abs=1e-12)
 
 
-class TestImpossibleSettings:
-    def test_empty_window(self) -> None:
-        with pytest.raises(ConfigError, match=r"electron: max_mev 5 .*min_mev 5"):
-            ElasticScattering(settings(electron={"min_mev": 5.0, "max_mev": 5.0}), "a", DETECTOR)
+def test_rounded_energies_at_the_border_are_taken() -> None:
+    largest = float(largest_electron_mev(20.0))
+    assert twin_of(largest * 1.0005, 20.0).particles.kinetic_mev[1] == largest
 
-    def test_window_that_no_neutrino_reaches(self) -> None:
-        with pytest.raises(ConfigError, match=r"electron: .*min_mev 50000 .*wider"):
-            ElasticScattering(settings(electron={"min_mev": 50000.0, "max_mev": 60000.0}), "a", DETECTOR)
 
-    def test_empty_spectrum(self) -> None:
-        with pytest.raises(ConfigError, match=r"spectrum: .*min_mev 30.*max_mev 20"):
-            spectrum_edges(Spectrum(shape=2.5, scale_mev=5.5, min_mev=30.0, max_mev=20.0))
+def test_an_impossible_twin_says_what_is_possible() -> None:
+    with pytest.raises(ConfigError, match=r"twins: electron_mev 20 .*neutrino_mev 20 .*at most 19\.75"):
+        twin_of(20.0, 20.0)
 
-    @pytest.mark.parametrize("name", GENERATORS)
-    def test_no_room_for_vertices(self, name: str) -> None:
-        with pytest.raises(ConfigError, match="vertex_margin_cm: 150"):
-            GENERATORS[name](settings(vertex_margin_cm=150.0), "a", DETECTOR)
+
+def test_an_empty_window_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"electron: max_mev 5 .*min_mev 5"):
+        ElasticScattering(settings(electron={"min_mev": 5.0, "max_mev": 5.0}), "a", DETECTOR)
+
+
+def test_a_window_that_no_neutrino_reaches_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"electron: .*min_mev 50000 .*wider"):
+        ElasticScattering(settings(electron={"min_mev": 50000.0, "max_mev": 60000.0}), "a", DETECTOR)
+
+
+def test_an_empty_spectrum_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"spectrum: .*min_mev 30.*max_mev 20"):
+        spectrum_edges(Spectrum(shape=2.5, scale_mev=5.5, min_mev=30.0, max_mev=20.0))
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_an_event_costs_less_than_a_tenth_of_a_millisecond(name: str) -> None:
-    generator, rng = GENERATORS[name](settings(), "a", DETECTOR), np.random.default_rng(1)
-
-    def cost(work: Callable[[], object]) -> float:
-        start = perf_counter()
-        for _ in range(200):
-            work()
-        return (perf_counter() - start) / 200
-
-    # In units of making a random generator (7.5 us where this was measured: events took 35 and 55), so that the
-    # load of the machine does not matter.
-    ratios = [cost(lambda: generator.block(rng)) / cost(lambda: np.random.default_rng([1, 2, 3])) for _ in range(9)]
-    assert np.median(ratios) < 100 / 7.5
+def test_too_large_a_margin_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="vertex_margin_cm: 150"):
+        GENERATORS[name](settings(vertex_margin_cm=150.0), "a", DETECTOR)
 
 
 def test_events_depend_on_their_random_numbers_alone() -> None:

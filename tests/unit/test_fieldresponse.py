@@ -69,7 +69,7 @@ def real_charge(ides: dict[str, np.ndarray], event: int) -> chg.Charge:
     own = ides["Event"] == event
     codes = ides["channel"][own].astype(np.int64) * DETECTOR.n_ticks + ides["timestamp"][own].astype(np.int64)
     found, place = np.unique(codes, return_inverse=True)
-    charge = chg.new_charge(DETECTOR, len(found))
+    charge = chg.new_charge(len(found))
     charge.keys[:, 0], charge.keys[:, 1] = found // DETECTOR.n_ticks, found % DETECTOR.n_ticks
     charge.amounts[:, chg.NE] = np.bincount(place, ides["numelectrons"][own])
     charge.counts[chg.ROWS] = len(found)
@@ -101,7 +101,7 @@ def test_real_charge_gives_the_real_tps(real_data: Path, parity: int) -> None:
                 simulated, state = det.new_tps(16384), random_state(seed)
                 det.find_tps(charge, np.arange(len(keys)), state, readout, simulated)
                 det.add_noise_tps(state, readout, simulated)
-                rows = simulated.rows[: simulated.counts[0], OURS]
+                rows = simulated.rows[: simulated.counts[det.TPS], OURS]
                 ours.append(rows[near(rows, keys)])
     real, made = np.concatenate(theirs), np.concatenate(ours)
     for plane in range(3):

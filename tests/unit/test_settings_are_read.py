@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 import snpoint
-from snpoint import settings
+from snpoint import settings, simulationsettings
 from snpoint.settings import STAGES, Section
 
 PACKAGE = Path(inspect.getfile(snpoint)).parent
+DECLARATIONS = {settings.__name__, simulationsettings.__name__}
+"""Modules that name the settings; that is not reading them."""
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -73,7 +75,7 @@ def reads(module: str) -> tuple[set[str], set[str]]:
     queue = [module]
     while queue:
         name = queue.pop()
-        if name in seen or name == settings.__name__:
+        if name in seen or name in DECLARATIONS:
             continue
         seen.add(name)
         source = file_of(name).read_text(encoding="utf-8")

@@ -84,8 +84,9 @@ def test_classes_tell_the_particle_from_its_descendants() -> None:
     positron = transport.shower(one(POSITRON, 0.1), state)
     own = positron.deposits[positron.classes == 0, 3].sum()
     assert own == pytest.approx(0.1) and positron.deposits[positron.classes == 2, 3].sum() == pytest.approx(2 * MASS)
-    electron = transport.shower(one(ELECTRON, 30.0), state)
-    assert set(electron.classes.tolist()) == {0, 1, 2}
+    # Not every electron makes a hard delta ray and a photon.
+    classes = [set(transport.shower(one(ELECTRON, 30.0), state).classes.tolist()) for _ in range(10)]
+    assert all(0 in own for own in classes) and set.union(*classes) == {0, 1, 2}
 
 
 def test_each_deposit_knows_its_particle() -> None:

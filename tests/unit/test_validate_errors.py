@@ -147,12 +147,13 @@ def write_both(folder: Path, factor: float) -> list[str]:
     write_npz(folder / "real.npz", of_real(factor * rng.uniform(5.0, 60.0, 20), list(range(20))))
     write_npz(folder / "twins.npz", of_twins(rng.uniform(5.0, 60.0, TIMES * len(TWINS))))
     files = ["--real", str(folder / "real.npz"), "--twins", str(folder / "twins.npz")]
-    return [*files, "--sample", "twins_toy", "--least", str(TIMES), "-o", str(folder)]
+    return [*files, "--sample", "twins_toy", "--real-sample", "toy", "--least", str(TIMES), "-o", str(folder)]
 
 
 @pytest.fixture
 def toy_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate_errors, "twins_of", lambda sample: (TWINS, TIMES))
+    monkeypatch.setattr(validate_errors, "outside_mev", lambda sample: [])
 
 
 @pytest.mark.usefixtures("toy_list")
@@ -181,10 +182,11 @@ def test_the_command_fails_where_errors_disagree(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("toy_list")
 def test_several_files_follow_one_option(tmp_path: Path) -> None:
     _, real, _, twins, *rest = write_both(tmp_path, 1.0)
-    arguments = ["--real", real, real, f"--twins={twins}", twins, "--sample", "a", "b", *rest[2:]]
+    arguments = ["--real", real, real, f"--twins={twins}", twins, "--sample", "a", "b", "--real-sample", "c", "d"]
+    arguments += rest[4:]
     result = CliRunner().invoke(validate_errors.command, arguments, catch_exceptions=False)
     assert "40 real events (20 ES, 20 CC)" in result.output
-    with pytest.raises(UsageError, match="2 files of real predictions, 1 of twins"):
+    with pytest.raises(UsageError, match="--real has 2 and --twins 1 values"):
         CliRunner().invoke(
             validate_errors.command, ["--real", real, real, "--twins", twins, *rest], catch_exceptions=False
         )
@@ -200,6 +202,46 @@ def test_too_few_twins_are_refused(tmp_path: Path) -> None:
 def test_only_events_above_the_least_energy_count(tmp_path: Path, toy_list: None) -> None:
     result = CliRunner().invoke(validate_errors.command, [*write_both(tmp_path, 1.0), "--min-mev", "10"])
     assert "13 real events (6 ES, 7 CC)" in result.output
+
+
+@pytest.mark.usefixtures("toy_list")
+def test_what_is_wrong_with_the_arguments_is_said_with_a_remedy(tmp_path: Path) -> None:
+    arguments = write_both(tmp_path, 1.0)
+    with pytest.raises(UsageError, match=r"--min-mev 99: no event has so much, the largest T is 22.5 MeV"):
+        CliRunner().invoke(validate_errors.command, [*arguments, "--min-mev", "99"], catch_exceptions=False)
+    for option in ("--sample", "--real-sample"):
+        place = arguments.index(option)
+        shorter = arguments[:place] + arguments[place + 2 :]
+        with pytest.raises(UsageError, match=f"not named after a dataset; name the sample with {option}"):
+            CliRunner().invoke(validate_errors.command, shorter, catch_exceptions=False)
+
+
+@pytest.mark.usefixtures("toy_list")
+def test_vertices_outside_count_and_the_numbers_without_them_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two events outside, one of them lost: numbers of twenty, and of eighteen."""
+    monkeypatch.setattr(validate_errors, "outside_mev", lambda sample: [TWINS[3].electron_mev, TWINS[5].electron_mev])
+    rng = np.random.default_rng(5)
+    arguments = write_both(tmp_path, 1.0)
+    write_npz(tmp_path / "real.npz", of_real(rng.uniform(5.0, 60.0, 19), [k for k in range(20) if k != 5]))
+    page = "<!-- errors: written by the command -->\nold\n<!-- end of errors -->\n"
+    (tmp_path / "real.md").write_text(page)
+    result = CliRunner().invoke(validate_errors.command, arguments, catch_exceptions=False)
+    figures = json.loads((tmp_path / "errors.json").read_text())
+    assert (figures["n"], figures["lost"]) == (20, 1)
+    assert (figures["vertices_inside"]["n"], figures["vertices_inside"]["lost"]) == (18, 0)
+    assert figures["vertices_inside"]["p_with_lost"] != figures["p_with_lost"]
+    paragraph = result.output.strip().splitlines()[-1]
+    assert "Without the 2 events with vertices outside of the drift volumes" in paragraph
+    assert (tmp_path / "real.md").read_text() == page.replace("old", paragraph)
+    assert list(pd.read_csv(tmp_path / "errors.csv").query("vertex == 'outside'").index) == [3, 5]
+
+
+def test_the_two_real_events_outside_are_found(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNPOINT_DATA", str(real_data))
+    assert validate_errors.outside_mev("fdhd_es") == []
+    assert len(validate_errors.outside_mev("fdhd_cc")) == 2
 
 
 def test_the_committed_lists_repeat_every_event_two_thousand_times() -> None:

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snpoint.physics.validation.ranks import agreement, holm, ranks, smallest_shift, uniform_rank, uniformity
+from snpoint.physics.validation.ranks import (
+    TIE_DRAWS,
+    agreement,
+    drawn_ranks,
+    holm,
+    rank_test,
+    ranks,
+    smallest_shift,
+    uniform_rank,
+    uniformity,
+)
 
 EVENTS, TWINS = 60, 40
 
@@ -44,8 +54,44 @@ def test_mid_ranks_of_ties_would_not_be_uniform() -> None:
 
 def test_the_rank_of_one_value_among_few_twins_is_uniform() -> None:
     rng = np.random.default_rng(7)
-    u = np.array([uniform_rank(rng.random(), rng.random(3), rng) for _ in range(4000)])
+    u = np.concatenate([uniform_rank(rng.random(), rng.random(3), rng) for _ in range(4000)])
     assert stats.kstest(u, "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("made", [gamma_events, counted_events], ids=["continuous", "counts with ties"])
+def test_the_median_over_drawings_of_ties_rejects_not_more_often_than_its_level(made) -> None:
+    rng = np.random.default_rng(16)
+    p = np.array([rank_test(*made(rng), "q", seed).p for seed in range(400)])
+    assert np.mean(p < 0.05) < 0.08
+    assert np.mean(p < 0.01) < 0.025
+
+
+def test_p_of_tied_counts_is_the_median_of_many_drawings_and_their_range_is_told() -> None:
+    real, twins = counted_events(np.random.default_rng(17))
+    found = agreement(real, twins, "q")
+    drawn = [uniformity(u) for u in drawn_ranks(real, twins, "q")]
+    assert len(drawn) == TIE_DRAWS
+    assert found.p == pytest.approx(np.median(drawn), rel=1e-6)
+    assert (found.p_low, found.p_high) == pytest.approx((min(drawn), max(drawn)), rel=1e-6)
+    assert found.p_high - found.p_low > 0.1  # one drawing would have decided much
+    others = [agreement(real, twins, "q", seed).p for seed in range(2, 12)]
+    assert max(others) < 1.5 * min(others)  # the median does not depend on the seed
+
+
+def test_without_ties_the_drawings_agree() -> None:
+    rng = np.random.default_rng(18)
+    means = rng.uniform(3.0, 60.0, EVENTS)
+    found = agreement(means * rng.normal(1.1, 0.1, EVENTS), [m * rng.normal(1.0, 0.1, 2000) for m in means], "q")
+    assert found.p_high < 1.2 * found.p_low
+
+
+def test_the_median_ratio_is_blank_where_less_than_half_of_the_events_have_one() -> None:
+    twins = [np.array([0.0, 0.0, 3.0])] * 6 + [np.array([1.0, 1.0, 1.0])] * 4
+    found = agreement(np.full(10, 2.0), twins, "q")
+    assert math.isnan(found.ratio)
+    assert math.isnan(found.ratio_ci95[0])
+    assert found.mean_ratio == pytest.approx(2.0)
+    assert agreement(np.full(10, 2.0), twins[2:] + twins[-2:], "q").ratio == 2.0
 
 
 def test_a_gain_of_15_percent_is_found_with_its_size() -> None:

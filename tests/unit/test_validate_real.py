@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from toy_clusters import synthetic
 
 from snpoint import config
-from snpoint.errors import ConfigError, DataError
+from snpoint.errors import ConfigError, DataError, InputMissingError
 from snpoint.physics.geometry import load_detector
-from snpoint.physics.validation.quantities import Measured, extent_by, measure, median_by
-from snpoint.physics.validation.real import Pairs, compare, halves, joined, pair, size_of
+from snpoint.physics.validation.pages import halves_text, replaced, result_text
+from snpoint.physics.validation.quantities import CHARGE, NAMES, Measured, extent_by, measure, median_by
+from snpoint.physics.validation.real import KINDS, Pairs, compare, halves, joined, pair
 from snpoint.settings import Twin
 from snpoint.stages import cluster, match, simulate
-from snpoint.tools.validate_real import EXCEPTIONS, measured, read_exceptions
+from snpoint.tools import validate_real
+from snpoint.tools.validate_real import EXCEPTIONS, measured, read_exceptions, real_records
 from snpoint.tools.validate_twins import command as twins_of
 
 DETECTOR = load_detector("fdhd_1x2x2")
@@ -31,7 +34,8 @@ OUTSIDE = {169978, 169987}
 def through_the_chain(tpstream: Path, folder: Path, sample: str) -> Measured:
     """Match and cluster a file by the settings of a sample, and measure it."""
     content = config.load_sample(sample)
-    tps, clusters = folder / f"{sample}_tps.parquet", folder / f"{sample}_clusters.parquet"
+    tps, clusters = folder / f"{sample}_tps.parquet", folder / f"results/samples/{sample}/cluster/0000.parquet"
+    clusters.parent.mkdir(parents=True)
     match.run(content.match.model_copy(update={"compare": False}), tpstream=[tpstream], tps=tps)
     cluster.run(content.cluster, tps=tps, clusters=clusters)
     return measured(clusters, [tpstream], DETECTOR)
@@ -42,8 +46,10 @@ def simulated(folder: Path, kind: str, times: int) -> Measured:
     sample = f"twins_{kind}"
     settings = config.load_sample(sample).simulate
     settings = settings.model_copy(update={"events_per_chunk": times * len(settings.twins)})
-    simulate.run(settings, sample=sample, chunk=0, tpstream=folder / f"{sample}.root")
-    return through_the_chain(folder / f"{sample}.root", folder, sample)
+    tpstream = folder / f"results/samples/{sample}/simulate/0000.root"
+    tpstream.parent.mkdir(parents=True)
+    simulate.run(settings, sample=sample, chunk=0, tpstream=tpstream)
+    return through_the_chain(tpstream, folder, sample)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +59,16 @@ def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Measured:
 
 
 @pytest.fixture(scope="module")
-def twins(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with results/ as the pipeline leaves them."""
     folder = tmp_path_factory.mktemp("twins")
-    return joined(simulated(folder, kind, TIMES) for kind in FILES)
+    (folder / "configs").symlink_to(Path(__file__).parents[2] / "configs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def twins(workplace: Path) -> Measured:
+    return joined(simulated(workplace, kind, TIMES) for kind in FILES)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +79,7 @@ def pairs(real: Measured, twins: Measured) -> Pairs:
 def failures(pairs: Pairs) -> dict[str, float]:
     """Quantities that disagree, and the ratio real / simulated."""
     rows = compare(pairs, read_exceptions(EXCEPTIONS))
-    return {row.quantity: size_of(row.agreements["all"]) for row in rows if row.verdict == "FAILED"}
+    return {row.quantity: row.size for row in rows if row.verdict == "FAILED"}
 
 
 def changed(pairs: Pairs, factors: dict[str, float]) -> Pairs:
@@ -147,6 +160,183 @@ def test_exceptions_have_a_size_and_a_reason(tmp_path: Path) -> None:
     path.write_text("no_such_quantity: {ratio: [0.5, 1.0], reason: because}\n")
     with pytest.raises(ConfigError, match="no_such_quantity"):
         read_exceptions(path)
+    path.write_text("main_tot_Q: {ratio: [0.5, 1.0], reason: there is no plane Q}\n")
+    with pytest.raises(ConfigError, match=r"main_tot_Q: there is no such quantity; did you mean 'main_tot_"):
+        read_exceptions(path)
+    path.write_text("main_tot_U: {reason: how large}\n")
+    with pytest.raises(ConfigError, match="main_tot_U: expected `ratio"):
+        read_exceptions(path)
+
+
+def test_all_quantities_are_measured_and_described(real: Measured) -> None:
+    assert set(real.quantities) == set(NAMES)
+
+
+def test_a_chunk_of_several_files_has_the_charge_of_all(tmp_path: Path) -> None:
+    """Two files of ten events each, one table of clusters: as measured file by file."""
+    settings = config.load_sample("twins_es").simulate.model_copy(update={"events_per_chunk": 10})
+    files = [tmp_path / f"{chunk}.root" for chunk in (1, 0)]
+    for chunk, path in zip((1, 0), files, strict=True):
+        simulate.run(settings, sample="twins_es", chunk=chunk, tpstream=path)
+    alone = joined(measured(tables([path], tmp_path / path.stem), [path], DETECTOR) for path in files[::-1])
+    clusters = tables(files, tmp_path / "both")
+    both = measured(clusters, files, DETECTOR)
+    assert len(both.event_uid) == 20
+    for name in CHARGE:
+        assert np.isfinite(both.quantities[name]).all()
+        assert both.quantities[name].tolist() == alone.quantities[name].tolist()
+    with pytest.raises(DataError, match=r"1 files hold not event \d+ of the table of clusters"):
+        measured(clusters, files[:1], DETECTOR)
+    with pytest.raises(DataError, match="10 events twice"):
+        measured(clusters, [*files, files[0]], DETECTOR)
+
+
+def tables(files: list[Path], folder: Path) -> Path:
+    """The table of clusters of some files."""
+    folder.mkdir()
+    content = config.load_sample("twins_es")
+    match.run(content.match, tpstream=files, tps=folder / "tps.parquet")
+    cluster.run(content.cluster, tps=folder / "tps.parquet", clusters=folder / "clusters.parquet")
+    return folder / "clusters.parquet"
+
+
+EVENTS = 24
+
+
+def toy_events(seed: int, times: int, gain: float = 1.0, spread: float = 0.1) -> Measured:
+    """Events with all quantities, around 100; pulses of X times a gain."""
+    rng = np.random.default_rng(seed)
+    n = times * EVENTS
+    event = np.arange(n)
+    quantities = {name: rng.normal(100.0, 100.0 * spread, n) for name in NAMES}
+    quantities["main_peak_X"] *= gain
+    vertex = np.full((n, 3), 100.0)
+    kinds = np.where(event % EVENTS < 8, 1, 2)
+    return Measured(event.astype(np.uint64), 5.0 + event % EVENTS, vertex[:, 0], vertex, kinds, quantities)
+
+
+@pytest.fixture
+def toy_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
+    """`validate real` on toy events, with a gain of the real ones and exceptions."""
+
+    def run(gain: float, exceptions: str = "") -> Result:
+        samples = {"fdhd_es": toy_events(1, 1, gain), "twins_es": toy_events(2, 40)}
+        monkeypatch.setattr(validate_real, "measured_sample", lambda folder, detector, chunks: [samples[folder.name]])
+        (tmp_path / "exceptions.yaml").write_text(exceptions)
+        arguments = ["--real", "fdhd_es", "--twins", "twins_es", "--exceptions", str(tmp_path / "exceptions.yaml")]
+        return CliRunner().invoke(validate_real.command, [*arguments, "-o", str(tmp_path)], catch_exceptions=False)
+
+    return run
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    """Verdict by quantity, of those that are not ok."""
+    rows = [row for row in real_records(folder / "real.csv") if row["events"] == "all"]
+    return {row["quantity"]: row["verdict"] for row in rows if row["verdict"] != "ok"}
+
+
+def test_the_command_succeeds_where_all_is_well(toy_command: Callable[..., Result], tmp_path: Path) -> None:
+    page = "".join(
+        f"<!-- {part}: written by the command -->\n<!-- end of {part} -->\n" for part in ("result", "halves")
+    )
+    (tmp_path / "real.md").write_text(f"above\n{page}below\n")
+    result = toy_command(1.0, "main_peak_X: {ratio: [1.0, 2.0], reason: no reason at all}\n")
+    assert result.exit_code == 0, result.output
+    assert f"{EVENTS} real events, 40 or more twins of each" in result.output
+    assert "agrees; the exception that names it is no longer needed" in result.output
+    assert verdicts(tmp_path) == {}
+    assert {row["events"] for row in real_records(tmp_path / "real.csv")} == set(KINDS)
+    for name in ("real_ranks.png", "real_ratios.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+    written = (tmp_path / "real.md").read_text()
+    assert written.startswith("above\n")
+    assert written.endswith("below\n")
+    assert f"24 real events, 40 twins or more of each: every one of the {len(NAMES)} quantities" in written
+    assert all(f"| `{name}` |" in written for name in NAMES)
+
+
+def test_the_command_fails_where_a_quantity_disagrees(toy_command: Callable[..., Result], tmp_path: Path) -> None:
+    result = toy_command(1.3)
+    assert result.exit_code == 1
+    assert "FAILED: not named among the exceptions" in result.output
+    assert verdicts(tmp_path) == {"main_peak_X": "FAILED"}
+
+
+def test_a_named_disagreement_passes_in_its_range_and_fails_outside(
+    toy_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = toy_command(1.3, "main_peak_X: {ratio: [1.2, 1.4], reason: a gain is known to be off}\n")
+    assert result.exit_code == 0
+    assert "named: a gain is known to be off" in result.output
+    assert verdicts(tmp_path) == {"main_peak_X": "named"}
+    result = toy_command(1.3, "main_peak_X: {ratio: [1.05, 1.15], reason: a gain is known to be off}\n")
+    assert result.exit_code == 1
+    assert "outside of 1.05 .. 1.15" in result.output
+    assert verdicts(tmp_path) == {"main_peak_X": "FAILED"}
+
+
+def test_the_command_runs_on_samples_of_the_pipeline(
+    twins: Measured, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables and TPStream files where Snakemake puts them; the simulated events stand in for the real ones."""
+    monkeypatch.chdir(workplace)
+    sample = "results/samples/twins_es"
+    arguments = ["--real", sample, "--twins", sample, "--chunks", "1", "-o", "out"]
+    result = CliRunner().invoke(validate_real.command, arguments, catch_exceptions=False)
+    assert f"{10 * TIMES} real events, {TIMES} or more twins of each" in result.output
+    assert (workplace / "out/real.csv").exists()
+    (workplace / sample / "simulate/0000.root").rename(workplace / sample / "simulate/away.root")
+    try:
+        with pytest.raises(InputMissingError, match=r"electrons_per_mev.*snakemake --profile local .*/simulate/"):
+            CliRunner().invoke(validate_real.command, arguments, catch_exceptions=False)
+    finally:
+        (workplace / sample / "simulate/away.root").rename(workplace / sample / "simulate/0000.root")
+
+
+def test_missing_tables_and_files_are_errors_with_the_command_that_makes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "twins_es"
+    with pytest.raises(
+        InputMissingError,
+        match=r"snakemake --profile local results/samples/twins_es/cluster/\{0000\.\.0010\}\.parquet",
+    ):
+        list(validate_real.measured_sample(folder, DETECTOR, None))
+    (folder / "cluster").mkdir(parents=True)
+    (folder / "cluster/0000.parquet").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputMissingError, match=r"electrons_per_mev.*results/samples/twins_es/simulate/\{0000"):
+        list(validate_real.measured_sample(folder, DETECTOR, None))
+
+
+def test_a_quantity_that_was_not_measured_everywhere_is_an_error() -> None:
+    """Or it would drop out of the comparison, and of the number that Holm corrects for."""
+    real, fewer = toy_events(1, 1), toy_events(2, 20)
+    fewer = fewer._replace(quantities={name: v for name, v in fewer.quantities.items() if name != "charge_rms"})
+    with pytest.raises(DataError, match="charge_rms"):
+        compare(pair(real, fewer, DETECTOR), {})
+    with pytest.raises(DataError, match=r"charge_rms.*snakemake --profile local"):
+        joined([real, fewer])
+
+
+def test_counts_are_judged_by_the_ratio_of_sums() -> None:
+    """The median of counts that are mostly 0 says nothing."""
+    real, simulated = toy_events(1, 1), toy_events(2, 40)
+    rng = np.random.default_rng(3)
+    real.quantities["blips_small_X"] = rng.poisson(0.8, EVENTS).astype(float)
+    simulated.quantities["blips_small_X"] = rng.poisson(0.4, 40 * EVENTS).astype(float)
+    row = next(row for row in compare(pair(real, simulated, DETECTOR), {}) if row.quantity == "blips_small_X")
+    assert np.isnan(row.agreements["all"].ratio)
+    assert row.size == row.agreements["all"].mean_ratio == pytest.approx(2.0, rel=0.5)
+
+
+def test_the_page_has_the_numbers_of_the_table() -> None:
+    """docs/validation/real.md holds what `validate real` wrote there together with real.csv."""
+    folder = Path(__file__).parents[2] / "docs/validation"
+    records, page = real_records(folder / "real.csv"), (folder / "real.md").read_text()
+    assert {row["quantity"] for row in records} == set(NAMES)
+    assert replaced(page, "result", result_text(records)) == page
+    assert replaced(page, "halves", halves_text(records)) == page
 
 
 class Toy(NamedTuple):

@@ -18,7 +18,7 @@ from snpoint.physics.simulation.transport import Shower, Transport
 from snpoint.physics.validation import transport as acceptance
 from snpoint.physics.validation.transport import QUANTITIES, Comparison, Estimate, compare, geant4_table, simulate
 from snpoint.tools import validate
-from snpoint.tools.validate_transport import command, verdict
+from snpoint.tools.validate_transport import command
 
 ENERGIES = (3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0)
 NAMES = [quantity.name for quantity in QUANTITIES]
@@ -30,7 +30,7 @@ def missed(energy: float, events: int) -> list[str]:
     parts = [simulate(energy, acceptance.CHUNK, chunk) for chunk in range(events // acceptance.CHUNK)]
     rows = compare({energy: np.concatenate(parts)})
     assert [row.quantity.name for row in rows if row.quantity.judged] == JUDGED
-    return [f"{row.quantity.name} {row.ratio:.3f}" for row in rows if row.quantity.judged and not row.ok]
+    return [f"{row.quantity.name} {row.ratio:.3f}" for row in rows if not row.check.ok]
 
 
 @pytest.mark.parametrize("energy", ENERGIES)
@@ -52,17 +52,17 @@ def compared(ours: float, geant4: float = 1.0, energy: float = 10.0, error: floa
 
 
 def test_ten_percent_are_allowed_twenty_at_3_mev_and_two_standard_errors() -> None:
-    assert compared(1.099).ok and not compared(1.101).ok
-    assert compared(0.901).ok and not compared(0.899).ok
-    assert compared(1.199, energy=3.0).ok and not compared(1.201, energy=3.0).ok
+    assert compared(1.099).check.ok and not compared(1.101).check.ok
+    assert compared(0.901).check.ok and not compared(0.899).check.ok
+    assert compared(1.199, energy=3.0).check.ok and not compared(1.201, energy=3.0).check.ok
     # sqrt(0.03^2 + 0.03^2) * 2 = 0.085
-    assert compared(1.184, error=0.03).ok and not compared(1.186, error=0.03).ok
+    assert compared(1.184, error=0.03).check.ok and not compared(1.186, error=0.03).check.ok
 
 
 def test_only_what_is_judged_can_be_missed() -> None:
     far = compared(2.0)
-    assert verdict(far) == "MISSED"
-    assert verdict(replace(far, quantity=replace(far.quantity, judged=False))) == "shown"
+    assert far.check.verdict == "MISSED"
+    assert replace(far, quantity=replace(far.quantity, judged=False)).check.verdict == "shown"
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES, ids=NAMES)
@@ -128,7 +128,8 @@ def test_the_command_prints_verdicts_and_writes_table_and_figure(tmp_path: Path)
     lines = text.splitlines()
     assert sum(line.endswith(" ok") for line in lines) == 10 and lines[-1].startswith("10 of 10 within")
     table = pd.read_csv(tmp_path / "out/transport.csv")
-    assert len(table) == 2 * len(QUANTITIES) and set(table["events"]) == {600}
+    assert list(table) == ["quantity", "ours", "error", "reference", "tolerance", "ratio", "verdict"]
+    assert len(table) == 2 * len(QUANTITIES) and "path length [cm], 5 MeV" in set(table["quantity"])
     assert (tmp_path / "out/transport.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -146,9 +147,9 @@ def test_the_command_fails_where_a_quantity_is_off(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(acceptance, "geant4_table", lambda: shifted)
     code, text = run(tmp_path)
     assert code == 1
-    assert [line.split()[:2] for line in text.splitlines() if line.endswith("MISSED")] == [
-        ["5", "path"],
-        ["10", "path"],
+    assert [line[:25].strip() for line in text.splitlines() if line.endswith("MISSED")] == [
+        "path length [cm], 5 MeV",
+        "path length [cm], 10 MeV",
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from snpoint.physics.geometry import Detector, Volume
@@ -12,7 +14,8 @@ def nearest_channel(detector: Detector, volume: Volume, plane: int, y: np.ndarra
     """APA-local number of the nearest wire; -1 beyond the last one."""
     wires, index = charge.layout_of(detector).wires, detector.volumes.index(volume)
     points = np.broadcast(y, z)
-    return np.array([charge.nearest_wire(wires, index, plane, float(a), float(b)) for a, b in points])
+    where = (math.floor(charge.wire_position(wires, index, plane, float(a), float(b)) + 0.5) for a, b in points)
+    return np.array([charge.wire_channel(wires, index, plane, wire) for wire in where])
 
 
 def volume_numbers(detector: Detector, points: np.ndarray) -> np.ndarray:

@@ -1,9 +1,11 @@
-"""Checksums of small simulated chunks, one for each generator; ``python tests/unit/toy_golden.py`` writes them.
+"""Small simulated chunks as they were at the last release, one for each generator; ``python tests/unit/toy_golden.py``
+writes them.
 
-Do so when results are meant to change (with a bump of ``code`` in the settings of the stage). Numbers are taken as
-files hold them, real numbers rounded to 32 bits. That makes another last digit of ``exp`` or ``log`` harmless nearly
-always, not always: another kind of processor, or another numba, may flip a decision of the simulation, and then the
-checksum of an event that is as good as before. The machine that wrote them is named beside them.
+Do so when results are meant to change (with a bump of ``code`` in the settings of the stage). On a machine of the kind
+that wrote them, checksums must be the same: of the numbers as files hold them, real ones rounded to 32 bits. Another
+kind of processor, or another numba, computes other last digits of ``exp`` or ``log``; now and then that flips a
+decision, after which an event goes another way. There nearly all events must have as many rows as before in every
+tree, and all columns their means.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import json
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import numba
 import numpy as np
 import toy_simulation as toy
 
+from snpoint.data.tpstream import Trees
 from snpoint.physics.simulation.chunk import simulate_chunk
 
 GOLDEN = Path(__file__).parents[1] / "golden/simulate.json"
@@ -36,14 +40,52 @@ CASES: dict[str, dict[str, Any]] = {
 """Generator -> changed settings."""
 
 
-def digests(generator: str) -> dict[str, str]:
-    """Tree -> checksum of chunk 1 of 10 events (a burst: 5) with a few noise TPs."""
+UNLIKE = 0.2
+"""Share of the events that may go another way on another kind of machine."""
+MEAN_TOLERANCE, SPREAD_TOLERANCE = 0.01, 0.15
+"""Of the mean of a column there: in units of the mean, and of the standard deviation (both together)."""
+
+
+def chunk_of(generator: str) -> Trees:
+    """Chunk 1 of 10 events (a burst: 5) with a few noise TPs."""
     settings = toy.settings(events_per_chunk=10, generator=generator, noise=toy.noise(0.02), **CASES[generator])
-    trees = simulate_chunk(settings, "golden", 1)
-    return {tree: _digest(branches) for tree, branches in trees.items()}
+    return simulate_chunk(settings, "golden", 1)
 
 
-def _digest(branches: dict[str, np.ndarray]) -> str:
+def record(trees: Trees) -> dict[str, Any]:
+    """What is kept of a chunk: checksums of its trees, their rows in every event, means and spreads of the columns."""
+    events = np.unique(trees["mctruths"]["Event"])
+    return {
+        "digests": {tree: _digest(branches) for tree, branches in trees.items()},
+        "rows": {tree: [int((own["Event"] == k).sum()) for k in events] for tree, own in trees.items()},
+        "means": {f"{tree}.{key}": _mean(values) for tree, own in trees.items() for key, values in own.items()
+                  if values.dtype.kind in "iuf" and len(values)},
+    }  # fmt: skip
+
+
+def unlike(known: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """What tells two records of a generator apart that other last digits cannot explain."""
+    if [*known["rows"]] != [*found["rows"]]:
+        return [f"trees {[*found['rows']]}, not {[*known['rows']]}"]
+    before, now = (np.array([*record["rows"].values()]) for record in (known, found))
+    if before.shape != now.shape:
+        return [f"{now.shape[1]} events, not {before.shape[1]}"]
+    other = (before != now).any(axis=0)
+    problems = [f"{other.sum()} of {other.size} events have other rows"] if other.mean() > UNLIKE else []
+    for column in known["means"].keys() | found["means"].keys():
+        (mean, spread), (own, _) = (record["means"].get(column, (float("nan"), 0.0)) for record in (known, found))
+        if not abs(own - mean) <= MEAN_TOLERANCE * abs(mean) + SPREAD_TOLERANCE * spread:
+            problems.append(f"mean of {column}: {own:g}, not {mean:g}")
+    return sorted(problems)
+
+
+def _mean(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation, six digits."""
+    finite = values.astype(np.float64)[np.isfinite(values)]
+    return float(f"{finite.mean():.6g}"), float(f"{finite.std():.6g}")
+
+
+def _digest(branches: Mapping[str, np.ndarray]) -> str:
     total = hashlib.sha256()
     for key, values in branches.items():
         stored = values.astype(np.float32) if values.dtype.kind == "f" else values
@@ -64,7 +106,16 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
 
 
+def write(records: dict[str, Any]) -> None:
+    """One line for each generator and kind of record, so that a change is readable."""
+    lines = [f'"machine": {json.dumps(machine())}']
+    for generator, kinds in records.items():
+        inner = ",\n  ".join(f"{json.dumps(kind)}: {json.dumps(content)}" for kind, content in kinds.items())
+        lines.append(f"{json.dumps(generator)}: {{\n  {inner}\n }}")
+    GOLDEN.write_text("{\n " + ",\n ".join(lines) + "\n}\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    content = {"machine": machine(), "digests": {generator: digests(generator) for generator in CASES}}
-    GOLDEN.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    records = {generator: record(chunk_of(generator)) for generator in CASES}
+    write(records)
     sys.stdout.write(f"{GOLDEN} written\n")

@@ -17,12 +17,12 @@ DENSITY = 1.75
 YIELD = chg.ELECTRONS_PER_MEV * chg.escaping(DENSITY)
 """Electrons per MeV that escape recombination at this density."""
 NOISE_FREE: dict[str, Any] = {
-    "white_adc": {"U": 0.0, "V": 0.0, "X": 0.0},
+    "sigma_adc": {"U": 0.0, "V": 0.0, "X": 0.0},
     "wire_spread": 0.0,
     "tps_per_event": {"U": 0.0, "V": 0.0, "X": 0.0},
 }
 AS_MEASURED: dict[str, Any] = {
-    "white_adc": {"U": 17.2, "V": 17.2, "X": 14.9},
+    "sigma_adc": {"U": 17.2, "V": 17.2, "X": 14.9},
     "wire_spread": 0.0,
     "tps_per_event": {"U": 365.0, "V": 365.0, "X": 540.0},
 }
@@ -35,7 +35,6 @@ def random_state(seed: int = 1) -> np.ndarray:
 def drift(
     points: np.ndarray,
     mev: float = 1.0,
-    seed: int = 1,
     density: float = DENSITY,
     owners: np.ndarray | int = 0,
     classes: np.ndarray | int = 0,
@@ -44,12 +43,12 @@ def drift(
     rows: int = 65536,
 ) -> tuple[chg.Charge, np.ndarray]:
     """Charge of deposits of ``mev`` each, and the order of its rows; one time per particle."""
-    charge, n = chg.new_charge(detector, rows), len(points)
+    charge, n = chg.new_charge(rows), len(points)
     deposits = np.column_stack([points, np.full(n, mev), np.full(n, density)])
     owner = np.broadcast_to(np.asarray(owners, np.int64), n).copy()
     kind = np.broadcast_to(np.asarray(classes, np.int64), n).copy()
     times = np.broadcast_to(np.asarray(times_us, np.float64), max(owner.max(initial=0) + 1, np.size(times_us))).copy()
-    chg.drift_deposits(deposits, kind, owner, times, random_state(seed), chg.layout_of(detector), charge)
+    chg.drift_deposits(deposits, kind, owner, times, chg.layout_of(detector), charge)
     return charge, chg.order_rows(charge)
 
 
@@ -63,7 +62,7 @@ def read_out(
     tps, readout, state = det.new_tps(65536), det.electronics_of(detector, Noise(**noise)), random_state(seed)
     det.find_tps(charge, order, state, readout, tps)
     det.add_noise_tps(state, readout, tps)
-    n = tps.counts[0]
+    n = tps.counts[det.TPS]
     return det.TPs(tps.rows[:n], tps.truth[:n], tps.counts)
 
 
@@ -73,5 +72,5 @@ def noise_tps(events: int, noise: dict[str, Any] = AS_MEASURED, detector: Detect
     for k in range(events):
         tps.counts[:] = 0
         det.add_noise_tps(random_state(k), readout, tps)
-        windows.append(tps.rows[: tps.counts[0]].copy())
+        windows.append(tps.rows[: tps.counts[det.TPS]].copy())
     return np.concatenate(windows)

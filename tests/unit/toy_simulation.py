@@ -24,7 +24,7 @@ def settings(**changes: Any) -> SimulateSettings:
 def noise(standalone: float = 0.0, white: float = 1.0) -> dict[str, Any]:
     """Noise, scaled from what the real files show: 365, 365, 540 TPs per event; 17, 17, 14.7 ADC under a signal."""
     return DEFAULTS["noise"] | {
-        "white_adc": {"U": 17.0 * white, "V": 17.0 * white, "X": 14.7 * white},
+        "sigma_adc": {"U": 17.0 * white, "V": 17.0 * white, "X": 14.7 * white},
         "tps_per_event": {"U": 365.0 * standalone, "V": 365.0 * standalone, "X": 540.0 * standalone},
     }
 

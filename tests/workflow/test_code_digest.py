@@ -27,7 +27,7 @@ COMMAND = "SNPOINT_ACKNOWLEDGE=1 pytest -q tests/workflow/test_code_digest.py"
 TRACKED_OTHERWISE = {
     "snpoint",
     *(f"snpoint.{name}" for name in ("config", "documents", "errors", "paths", "provenance", "section", "settings")),
-    *(f"snpoint.{name}" for name in ("validation", "yamlfile")),
+    *(f"snpoint.{name}" for name in ("simulationsettings", "validation", "yamlfile")),
 }
 """What hands over settings and paths (their values are what Snakemake tracks), and what keeps the records."""
 DATA = {

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -16,7 +16,7 @@ from snpoint import __version__, config, paths, provenance
 from snpoint.commands import COMMANDS, Command, Option
 from snpoint.errors import InputMissingError, SnpointError, UsageError
 from snpoint.settings import ReportSettings
-from snpoint.validation import nearest
+from snpoint.tools.lists import LazyGroup, ListsCommand
 
 log = logging.getLogger("snpoint")
 
@@ -40,41 +40,22 @@ TOOLS = {
 }
 
 
-class LazyGroup(click.Group):
-    """Builds a subcommand when it is asked for, so that ``--help`` imports no numpy."""
+class _MainGroup(LazyGroup):
+    """Stages in the order of the pipeline, which are built from their descriptions, then the tools."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Stages in the order of the pipeline, then the tools."""
-        return [*COMMANDS, *TOOLS]
+    sections: ClassVar = {"Stages": {name: command.help for name, command in COMMANDS.items()}, "Tools": TOOLS}
+    modules: ClassVar = {name: f"snpoint.tools.{name}" for name in TOOLS} | {
+        "import": "snpoint.tools.import_"  # a keyword cannot name a module
+    }
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The subcommand of this name."""
         if cmd_name in COMMANDS:
             return _stage_command(cmd_name, COMMANDS[cmd_name])
-        if cmd_name in TOOLS:
-            module = "import_" if cmd_name == "import" else cmd_name  # a keyword cannot name a module
-            command = importlib.import_module(f"snpoint.tools.{module}").command
-            assert isinstance(command, click.Command)  # noqa: S101 -- for the type checker
-            return command
-        return None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that was meant, or a hint where there is none of that name."""
-        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-            raise UsageError(f"there is no command '{args[0]}'; {nearest(args[0], self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Two lists, without importing anything."""
-        with formatter.section("Stages"):
-            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
-        with formatter.section("Tools"):
-            formatter.write_dl(list(TOOLS.items()))
+        return super().get_command(ctx, cmd_name)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_MainGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="snpoint")
 def cli() -> None:
     """Supernova pointing with DUNE trigger primitives, stage by stage.
@@ -82,28 +63,6 @@ def cli() -> None:
     The pipeline runs these commands through Snakemake (`snakemake --profile local`); each of them also works by hand.
     Errors are one line, with the exit codes of docs/errors.md.
     """
-
-
-class StageCommand(click.Command):
-    """Options that take files take all that follow, up to the next option: ``--background A B``."""
-
-    def __init__(self, *args: Any, lists: tuple[str, ...], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.lists = lists
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option in front of each of its files, as click wants it; none at all is legal."""
-        spread: list[str] = []
-        current = None
-        for arg in args:
-            if arg.startswith("-"):
-                flag, equals, first = arg.partition("=")
-                current = flag if flag in self.lists else None
-                if current and not equals:
-                    continue
-                arg = first if current else arg
-            spread += [current, arg] if current else [arg]
-        return super().parse_args(ctx, spread)
 
 
 def _stage_command(stage: str, command: Command) -> click.Command:
@@ -116,7 +75,7 @@ def _stage_command(stage: str, command: Command) -> click.Command:
         click.Option(["--log"], help="Also write the log to this file.", type=click.Path(path_type=Path)),
     ]
     lists = tuple(option.flag for option in command.options if option.kind == "inputs" and not option.positional)
-    return StageCommand(stage, params=parameters, callback=_callback(stage, command), help=command.help, lists=lists)
+    return ListsCommand(stage, params=parameters, callback=_callback(stage, command), help=command.help, lists=lists)
 
 
 def _parameter(option: Option) -> click.Parameter:

@@ -63,12 +63,6 @@ def axis_angle_deg(a: ArrayLike, b: ArrayLike) -> Floats:
 
 def random_directions(rng: np.random.Generator, n: int) -> Floats:
     """Isotropic unit vectors, shape (n, 3): uniform in the z component and in the azimuth."""
-    z, azimuth = rng.random(n), rng.random(n)
-    return isotropic(z, azimuth)
-
-
-def isotropic(first: Floats, second: Floats) -> Floats:
-    """Unit vectors, shape (n, 3), even over the sphere, from two uniform numbers in [0, 1) each."""
-    cosine_z, azimuth = 2.0 * first - 1.0, 2.0 * np.pi * second
+    cosine_z, azimuth = 2.0 * rng.random(n) - 1.0, 2.0 * np.pi * rng.random(n)
     sine = np.sqrt(1.0 - cosine_z**2)
     return np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine_z], axis=-1)

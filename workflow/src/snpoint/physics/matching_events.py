@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.constants import BACKGROUND, CC, ELECTRON_MASS_MEV, ES, UNKNOWN
+from snpoint.physics.constants import BACKGROUND, CC, ELECTRON_MASS_MEV, ES, SIGNAL_GENERATOR, UNKNOWN
 from snpoint.physics.matching_rows import Columns, Ints, Rows, Tree
-
-SIGNAL_GENERATOR = "marley"
-"""Part of the name of the generator of neutrino interactions, in small letters."""
 
 EVENT_FLOATS = (
     *("direction_x", "direction_y", "direction_z", "vertex_x_cm", "vertex_y_cm", "vertex_z_cm", "energy_true_mev"),

@@ -2,59 +2,40 @@
 
 from __future__ import annotations
 
-import importlib
+from typing import ClassVar
 
 import click
 
-from snpoint.errors import UsageError
-from snpoint.validation import nearest
+from snpoint.tools.lists import LazyGroup
 
-SUBCOMMANDS = {
+CHECKS = {
     "transport": "Single electrons beside those of Geant4.",
     "events": "Neutrino interactions beside published tables.",
-    "backgrounds": "Rates and spectra of radioactivity and noise.",
+    "backgrounds": "Rates and spectra of radioactivity and of the cavern.",
     "real": "Real events among their simulated twins, quantity by quantity.",
     "errors": "Errors of a network on real events among those on their twins.",
-    "twins-of": "Write the list of twins of real events.",
-    "tune": "Fit gain and small-blip rate on one half of the real events.",
 }
-_MODULES = {"twins-of": "validate_twins"}
+HELPERS = {
+    "twins-of": "Print the list of twins of real events.",
+    "tune": "Fit numbers of the detector on one half of the real events.",
+}
 
 
-class LazyGroup(click.Group):
-    """Imports a subcommand when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the chain, from single particles to errors of networks."""
-        return list(SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand of this name."""
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        module = _MODULES.get(cmd_name, f"validate_{cmd_name}")
-        command = importlib.import_module(f"snpoint.tools.{module}").command
-        assert isinstance(command, click.Command)  # noqa: S101 -- for the type checker
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The subcommand that was meant, or a hint where there is none of that name."""
-        if args and not args[0].startswith("-") and args[0] not in SUBCOMMANDS:
-            raise UsageError(f"there is no command 'validate {args[0]}'; {nearest(args[0], list(SUBCOMMANDS))}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUBCOMMANDS.items()))
+class _ValidateGroup(LazyGroup):
+    sections: ClassVar = {
+        "Checks (write to a folder; exit code 1 where one fails)": CHECKS,
+        "Helpers (judge nothing)": HELPERS,
+    }
+    modules: ClassVar = {name: f"snpoint.tools.validate_{name}" for name in CHECKS | HELPERS} | {
+        "twins-of": "snpoint.tools.validate_twins"
+    }
+    prefix = "validate "
 
 
-@click.group("validate", cls=LazyGroup)
+@click.group("validate", cls=_ValidateGroup)
 def command() -> None:
     """Compare the simulation with Geant4, published tables and real events.
 
-    Each command prints a table with a verdict per line, writes figures and CSV files, and fails (exit code 1) where a
+    Checks print a table with a verdict per line, write figures and tables to a folder, and fail (exit code 1) where a
     criterion is missed. The pages under docs/validation show what they gave.
     """

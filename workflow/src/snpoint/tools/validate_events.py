@@ -2,59 +2,44 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from snpoint.tools.lists import output_option, seed_option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @click.command("events")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for the table and figure.")
 @click.option(
     "--events", type=click.IntRange(min=100), default=50_000, show_default=True, help="Drawn per range of energies."
 )
-@click.option("--seed", default=1, show_default=True, help="Seed of the drawing.")
-def command(output: Path, events: int, seed: int) -> None:
+@seed_option
+@output_option("the table and the figures")
+def command(events: int, seed: int, output: Path) -> None:
     """Elastic scattering (and charged current) of a supernova's neutrinos: how many, and in which directions.
 
     Writes events.csv, events.png (elastic scattering) and events_cc.png. Fails where a number misses its reference.
     """
-    import pandas as pd
-
     from snpoint import config
-    from snpoint.data.atomic import write_text
     from snpoint.physics.validation import charged_current as cc_checks
     from snpoint.physics.validation import elastic as es_checks
     from snpoint.plots.canvas import write_figure
     from snpoint.plots.validation import charged_current
     from snpoint.settings import SimulateSettings
+    from snpoint.tools.verdicts import conclude
 
     settings = config.parse_settings("simulate", None, ())
     assert isinstance(settings, SimulateSettings)  # noqa: S101 -- for the type checker
     angles = es_checks.smearing_checks(settings, events, seed)
     checks = [*es_checks.count_checks(), *angles, *cc_checks.checks(settings)]
-    click.echo(f"{'':46s}       ours  reference   ratio")
-    for check in checks:
-        click.echo(_line(*check, check.ok))
-    rows = [(*check, check.ours / check.reference, check.ok) for check in checks]
-    table = pd.DataFrame(rows, columns=["quantity", "ours", "reference", "tolerance", "ratio", "ok"])
     output.mkdir(parents=True, exist_ok=True)
-    write_text(output / "events.csv", table.to_csv(index=False, float_format="%.5g"))
     write_figure(_figure([check.ours for check in angles]), output / "events.png")
-    write_figure(charged_current.draw(), output / "events_cc.png")
-    missed = [check.quantity for check in checks if not check.ok]
-    if missed:
-        click.echo(f"missed: {', '.join(missed)}", err=True)
-        sys.exit(1)
-
-
-def _line(quantity: str, ours: float, reference: float, tolerance: float, ok: bool) -> str:
-    state = "ok" if ok else "MISSED"
-    return f"{quantity:46s} {ours:10.4g} {reference:10.4g}  {ours / reference:6.3f} (within {tolerance:.1%})  {state}"
+    write_figure(charged_current.draw(cc_checks.curves()), output / "events_cc.png")
+    conclude(checks, output / "events.csv")
 
 
 def _figure(angles_deg: list[float]) -> Figure:

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from snpoint.errors import UsageError
+from snpoint.tools.lists import output_option, seed_option
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pandas as pd
-
-    from snpoint.physics.validation.transport import Comparison
 
 _Task = tuple[float, int, int, int]  # energy [MeV], events, chunk, seed
 
@@ -29,10 +27,8 @@ _Task = tuple[float, int, int, int]  # energy [MeV], events, chunk, seed
 )
 @click.option("--energies", metavar="MEV,MEV,...", help="Some of the energies of the table (default: all).")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the random numbers.")
-@click.option(
-    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the files."
-)
+@seed_option
+@output_option("the table and the figure")
 def command(events: int, energies: str | None, jobs: int, seed: int, output: Path) -> None:
     """Compare single electrons with Geant4 and fail where one quantity is off.
 
@@ -42,16 +38,12 @@ def command(events: int, energies: str | None, jobs: int, seed: int, output: Pat
     from snpoint.physics.validation.transport import compare
     from snpoint.plots.canvas import write_figure
     from snpoint.plots.validation.transport import acceptance_page
+    from snpoint.tools.verdicts import conclude
 
-    samples = _simulate(_chosen(energies), events, jobs, seed)
-    rows = compare(samples)
-    table = as_table(rows, events)
+    rows = compare(_simulate(_chosen(energies), events, jobs, seed))
     output.mkdir(parents=True, exist_ok=True)
-    write_figure(acceptance_page(table), output / "transport.png", table)
-    for line in report(rows):
-        click.echo(line)
-    if any(row.quantity.judged and not row.ok for row in rows):
-        sys.exit(1)
+    write_figure(acceptance_page(rows), output / "transport.png")
+    conclude([row.check for row in rows], output / "transport.csv")
 
 
 def _chosen(energies: str | None) -> list[float]:
@@ -103,46 +95,3 @@ def _one(task: _Task) -> npt.NDArray[np.float64]:
     from snpoint.physics.validation.transport import simulate
 
     return simulate(*task)
-
-
-def as_table(rows: list[Comparison], events: int) -> pd.DataFrame:
-    """One line per quantity and energy, as transport.csv holds it."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        {
-            "energy_mev": row.energy_mev,
-            "quantity": row.quantity.name,
-            "title": row.quantity.title,
-            "statistic": "68% quantile" if row.quantity.quantile else "mean",
-            "events": events,
-            "ours": row.ours.value,
-            "ours_error": row.ours.error,
-            "geant4": row.geant4.value,
-            "geant4_error": row.geant4.error,
-            "ratio": row.ratio,
-            "ratio_error": row.ratio_error,
-            "tolerance": row.tolerance,
-            "verdict": verdict(row),
-        }
-        for row in rows
-    )
-
-
-def verdict(row: Comparison) -> str:
-    """``ok`` or ``MISSED``; ``shown`` for what is not judged."""
-    if not row.quantity.judged:
-        return "shown"
-    return "ok" if row.ok else "MISSED"
-
-
-def report(rows: list[Comparison]) -> Iterator[str]:
-    """The table on the screen."""
-    yield f"{'MeV':>4}  {'quantity':38s} {'ours':>8} {'':9} {'Geant4':>8} {'':9} {'ratio':>6} {'':7} verdict"
-    for row in rows:
-        ours, geant4 = (f"{part.value:8.4g} +- {part.error:6.2g}" for part in (row.ours, row.geant4))
-        ratio = f"{row.ratio:6.3f} +- {row.ratio_error:.3f}"
-        yield f"{row.energy_mev:4g}  {row.quantity.title:38s} {ours} {geant4} {ratio} {verdict(row)}"
-    judged = [row for row in rows if row.quantity.judged]
-    missed = sum(not row.ok for row in judged)
-    yield f"{len(judged) - missed} of {len(judged)} within 10% (20% at 3 MeV) and two standard errors"

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from snpoint.tools.lists import ListsCommand
+from snpoint.tools.lists import ListsCommand, list_option, output_option, seed_option
 
 if TYPE_CHECKING:
     from snpoint.physics.validation.quantities import Measured
     from snpoint.physics.validation.ranks import Agreement
     from snpoint.physics.validation.tuning import Knobs, Tuned
 
-_FOLDER = click.Path(path_type=Path)
-
 
 @click.command("tune", cls=ListsCommand)
-@click.option("--real", multiple=True, required=True, type=_FOLDER, help="Samples of real events (results/samples/..).")
-@click.option("--twins", multiple=True, required=True, help="Names of the samples of their twins; simulated anew here.")
+@list_option("--real", "Samples of real events: results/samples/NAME.")
+@list_option("--twins", "Samples of their twins, by name; they are simulated anew here.", metavar="NAME...", type=str)
 @click.option("--times", default=40, show_default=True, type=click.IntRange(min=5), help="Twins of each real event.")
-@click.option("-o", "--output", required=True, type=_FOLDER, help="Folder for tuning.csv.")
-def command(real: tuple[Path, ...], twins: tuple[str, ...], times: int, output: Path) -> None:
+@seed_option
+@output_option("tuning.csv")
+def command(real: tuple[Path, ...], twins: tuple[str, ...], times: int, seed: int, output: Path) -> None:
     """Fit induction gains and the density of ionization on real events with even numbers; test on odd ones.
 
+    The density is what charge and small blips (TPs of 2 and 3 ticks off the main cluster, U and V) ask for together.
     Printed are factors on what is built in (1: leave it), and how the quantities that they move agree on both halves,
-    before and after. Nothing is changed: the numbers go into the simulation by hand.
+    before and after. Nothing is judged or changed: the numbers go into the simulation by hand.
     """
     from snpoint import config
     from snpoint.physics.geometry import load_detector
@@ -43,7 +43,7 @@ def command(real: tuple[Path, ...], twins: tuple[str, ...], times: int, output: 
         click.echo(f"simulating with {_shown(knobs)}", err=True)
         return pair(own, joined(simulated(name, times, knobs, detector) for name in twins), detector)
 
-    found = tune(compared)
+    found = tune(compared, seed)
     for line in report(found):
         click.echo(line)
     _write(output, found)
@@ -80,6 +80,10 @@ def simulated(sample: str, times: int, knobs: Knobs, detector: Any) -> Measured:
 def report(found: Tuned) -> list[str]:
     """Factors and halves as lines of text."""
     lines = [f"fitted on the tuned half: {_shown(found.knobs)}"]
+    for knob, wanted in found.wanted.items():
+        if len(wanted) > 1:
+            alone = ", ".join(f"{factor:.3f} ({quantity})" for quantity, factor in wanted.items())
+            lines.append(f"{knob} that each quantity asks for alone: {alone}")
     lines.append(f"{'quantity':20s} " + " ".join(f"{when + ', ' + half:>28s}" for when, half in _COLUMNS))
     for name in found.halves["before"]:
         cells = (_cell(found.halves[when][name][half]) for when, half in _COLUMNS)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, loggamma
 
-from snpoint.physics.constants import ELECTRON_MASS_MEV
-from snpoint.physics.simulation.fermi import FINE_STRUCTURE, HBAR_C_MEV_FM, RADIUS_FM, fermi_function
+from snpoint.physics.constants import ELECTRON_MASS_MEV, FINE_STRUCTURE, HBAR_C_MEV_FM
+from snpoint.physics.simulation.fermi import RADIUS_FM, fermi_function
 
 FloatArray = npt.NDArray[np.float64]
 Shape = Literal["allowed", "unique"]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from snpoint import yamlfile
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import AVOGADRO, ELECTRON_MASS_MEV
 from snpoint.physics.geometry import Detector
-from snpoint.physics.simulation.materials import ATOMIC_NUMBER, ATOMS_PER_CM3, AVOGADRO, ELECTRON_RADIUS_CM
+from snpoint.physics.simulation.materials import ATOMIC_NUMBER, ATOMS_PER_CM3, ELECTRON_RADIUS_CM
+from snpoint.physics.simulation.nuclides import reference
+from snpoint.physics.simulation.vertices import Volumes, shares
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -76,19 +75,13 @@ def absorption(energy_mev: npt.ArrayLike) -> FloatArray:
 
 
 @lru_cache(maxsize=1)
-def cavern_table() -> dict[str, Any]:
-    """``reference/cavern.yaml``: activities and lines of the rock."""
-    return yamlfile.read(Path(str(resources.files("snpoint"))) / "reference" / "cavern.yaml")
-
-
-@lru_cache(maxsize=1)
 def rock_spectrum() -> GammaSpectrum:
     """Gammas in the cavern: lines and their scattered continuum.
 
     Inside of a large body of even activity, and so in a cavity of it, the flux obeys
     flux(E) mu(E) = source(E) + integral of flux(E') N dsigma/dE(E' -> E) over E' > E, whatever the directions.
     """
-    table = cavern_table()
+    table = reference("cavern")
     lines = [
         (energy / 1000, table["activities_bq_kg"][chain] / 1000 * share / 100)
         for chain, chain_lines in table["lines"].items()
@@ -129,18 +122,18 @@ class Walls:
     """The walls of the box that holds the drift volumes of a detector."""
 
     def __init__(self, detector: Detector) -> None:
-        ranges = np.array([(v.x_range_cm, v.y_range_cm, v.z_range_cm) for v in detector.volumes], np.float64)
-        self.low_cm, self.high_cm = ranges[..., 0].min(axis=0), ranges[..., 1].max(axis=0)
+        volumes = Volumes(detector)
+        self.low_cm, self.high_cm = volumes.low_cm.min(axis=0), volumes.high_cm.max(axis=0)
         size = self.high_cm - self.low_cm
         self.areas_cm2 = np.repeat(size.prod() / size, 2)  # (6,) low x, high x, low y, ...
-        self._borders = np.cumsum(self.areas_cm2) / self.areas_cm2.sum()
+        self._borders = shares(self.areas_cm2)
 
     def enter(self, rng: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray]:
         """Points [cm] and directions, each of shape (n, 3), of particles of an isotropic flux that enter the box.
 
         What passes a wall has a cosine with it that is distributed as the cosine (Lambert).
         """
-        wall = np.minimum(np.searchsorted(self._borders, rng.random(n), side="right"), 5)
+        wall = np.searchsorted(self._borders, rng.random(n), side="right")
         rows, axis, upper = np.arange(n), wall // 2, wall % 2 == 1
         position = self.low_cm + rng.random((n, 3)) * (self.high_cm - self.low_cm)
         position[rows, axis] = np.where(upper, self.high_cm[axis], self.low_cm[axis])

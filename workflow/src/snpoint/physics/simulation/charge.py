@@ -1,7 +1,11 @@
 """From energy deposits to the charge that reaches each wire: drift, lifetime, diffusion, channel map.
 
-Numbers were fitted to the SimIDEs of a LArSoft production (60 events), except the transverse diffusion constant,
-which is LArSoft's default.
+Yield and lifetime were fitted to the SimIDEs of a LArSoft production (60 events). SimIDEs are made as Wire-Cell's
+DepoFluxWriter makes them (LArSoft, larwirecell): each deposit is a Gaussian in time and across the wires, cut at three
+standard deviations and integrated over the cells; where it leaves less than one electron it leaves none. In the files
+every cell of a channel and a tick has one track, whoever else left charge there: that of the deposit that arrives
+first. (So say all six protons of the production: around the vertex they have the charge of the electron where it flies
+away from the anode, and lose theirs to it where it flies towards the anode.)
 """
 
 from __future__ import annotations
@@ -15,27 +19,35 @@ import numpy.typing as npt
 from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.recombination import ELECTRONS_PER_MEV, escaping
-from snpoint.physics.xoshiro import State, normal
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 LIFETIME_US = 10_400.0
-LONGITUDINAL_CM2_US = 3.94e-6
-TRANSVERSE_CM2_US = 8.8e-6
-ELECTRONS_PER_POINT, MOST_POINTS = 250.0, 20
-"""Each deposit is diffused in equal parts of at most so many electrons, but no more than 20 parts."""
+LONGITUDINAL_CM2_US, TRANSVERSE_CM2_US = 4.0e-6, 8.8e-6
+"""Diffusion constants of DUNE's simulation."""
+RESPONSE_PLANE_CM = 10.0
+"""Clouds grow until they are so far from the anode, where Wire-Cell's field responses begin."""
+SIGMAS = 3.0
+"""Clouds of electrons end at so many standard deviations."""
+LEAST_ELECTRONS, DEPOSIT_ELECTRONS = 1.0, 400.0
+"""What a deposit leaves in a cell is left out below one electron; the rest of the deposit has that charge, too. A cloud
+of more electrons counts as several deposits of this size (tuned: the number of SimIDEs per MeV of ES events)."""
 
 X_LOW, X_HIGH, Y_LOW, Y_HIGH, Z_LOW, Z_HIGH, FIRST_CHANNEL, ANODE, SIGN = range(9)
 """Columns of the volume table."""
-NE, MEV, X_NE, Y_NE, Z_NE = range(5)
-"""Columns of the amounts: electrons, energy [MeV], and position [cm] times electrons."""
-VOLUME, TICK, ACROSS, ALONG, ELECTRONS, WHOSE, POINTS, PARTS_COLUMNS = range(8)
-"""Columns of what is known of a deposit on its way: volume (-1: none), arrival [ticks], diffusion across [cm] and along
-[ticks], electrons in each of its equal parts, origin, number of parts (0 without a volume)."""
-_BLOCK = 128
-_ORIGIN_BITS = 24
-"""A key is one number: (channel * ticks + tick) * 2^24 + origin."""
+NE, MEV, X_NE = range(3)
+"""Columns of the amounts: electrons, energy [MeV], and from the third on position [cm] times electrons."""
+AMOUNTS = X_NE + 3
+PLACE, ENERGY, ELECTRONS, WHOSE, VOLUME, TICK, ACROSS, ALONG, CLOUD_COLUMNS = 0, *range(3, 11)
+"""Columns of a cloud of electrons: position [cm], energy [MeV], electrons, origin, volume (-1: none), arrival [ticks],
+standard deviations across [cm] and along [ticks]."""
+TOGETHER_CM = 0.05
+"""Deposits of one origin that follow each other within this distance in every axis drift as one."""
+_MOST_TICKS, _MOST_WIRES = 32, 12
+"""A cloud is no larger: 5 standard deviations of 3 ms of drift."""
+_BLOCK = 64
+_NARROWEST, _TINY = 1e-6, 1e-30
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
 
@@ -49,20 +61,23 @@ class Layout(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """Charge per channel, tick and origin: one row each, found by hashing; sorted by `order_rows`.
+    """Charge per channel and tick: one row each, found by hashing; sorted by `order_rows`.
 
-    The origin says whose charge it is: 2 * particle + (0 its own, 1 that of the electrons and photons it made).
+    The origin says whose charge it is (that of the first deposit to arrive): 2 * particle + (0 its own, 1 that of the
+    electrons and photons it made).
     """
 
     table: npt.NDArray[np.int32]  # (power of two,) row + 1 of a key, by open addressing; 0 = none
-    codes: IntArray  # (rows,) key of each row as one number
+    codes: IntArray  # (rows,) channel * ticks + tick of each row
     places: npt.NDArray[np.int32]  # (rows,) where in the table each row stands
+    arrivals: FloatArray  # (rows,) when the first deposit arrived [ticks]
     keys: IntArray  # (rows, 3) channel, tick, origin
     amounts: FloatArray  # (rows, 5) electrons, MeV, x, y, z times electrons
-    counts: IntArray  # rows, not in use, full
+    counts: IntArray  # rows, full
 
 
-ROWS, FULL = 0, 2
+ROWS, FULL = 0, 1
+"""Places in the counts."""
 
 
 def layout_of(detector: Detector) -> Layout:
@@ -81,17 +96,17 @@ def layout_of(detector: Detector) -> Layout:
     return Layout(np.array(volumes, np.float64), np.array(wires, np.float64), np.array(drift, np.float64))
 
 
-def new_charge(detector: Detector, rows: int) -> Charge:
-    """Empty charge lists with room for ``rows`` rows, whatever the detector."""
-    del detector
+def new_charge(rows: int) -> Charge:
+    """Empty charge lists with room for ``rows`` rows."""
     size = 1 << max(10, (2 * rows - 1).bit_length())
     return Charge(
         np.zeros(size, np.int32),
         np.zeros(rows, np.int64),
         np.zeros(rows, np.int32),
+        np.zeros(rows),
         np.zeros((rows, 3), np.int64),
-        np.zeros((rows, 5)),
-        np.zeros(3, np.int64),
+        np.zeros((rows, AMOUNTS)),
+        np.zeros(2, np.int64),
     )
 
 
@@ -105,12 +120,17 @@ def find_volume(volumes: FloatArray, x: float, y: float, z: float) -> int:
     return -1
 
 
-@compiled()
-def nearest_wire(wires: FloatArray, volume: int, plane: int, y: float, z: float) -> int:
-    """APA-local channel of the nearest wire; -1 beyond the last one."""
-    value = wires[volume, plane, 0] * y + wires[volume, plane, 1] * z + wires[volume, plane, 2]
+@compiled(inline="always")
+def wire_position(wires: FloatArray, volume: int, plane: int, y: float, z: float) -> float:
+    """Position of a point across the wires of a plane, in wires; whole numbers are on a wire."""
+    return float(wires[volume, plane, 0] * y + wires[volume, plane, 1] * z + wires[volume, plane, 2])
+
+
+@compiled(inline="always")
+def wire_channel(wires: FloatArray, volume: int, plane: int, wire: float) -> int:
+    """APA-local channel of a wire by its whole number; -1 beyond the last one."""
     first, n = wires[volume, plane, 3], wires[volume, plane, 4]
-    local = math.floor(value + 0.5) - first
+    local = wire - first
     if wires[volume, plane, 5] > 0.0:
         local -= n * math.floor(local / n)
     return int(first + local) if 0.0 <= local < n else -1
@@ -118,8 +138,7 @@ def nearest_wire(wires: FloatArray, volume: int, plane: int, y: float, z: float)
 
 @compiled()
 def drift_deposits(
-    deposits: FloatArray, classes: IntArray, owners: IntArray, times_us: FloatArray,
-    state: State, layout: Layout, charge: Charge,
+    deposits: FloatArray, classes: IntArray, owners: IntArray, times_us: FloatArray, layout: Layout, charge: Charge
 ) -> None:  # fmt: skip
     """Drift all deposits of an event to the wires. Deposits outside the drift volumes are lost.
 
@@ -130,91 +149,145 @@ def drift_deposits(
         (0 the particle's own); index of the particle.
     times_us
         When each particle was made, counted from the begin of the readout, shape (particles,) [us].
-    state, layout
-        Random state, shape (4,), which is stepped on; the detector.
+    layout
+        The detector.
     charge
         Lists that are added to. ``charge.counts[FULL]`` is set when they were too short: start again with longer ones.
     """
     n, n_ticks = charge.counts[ROWS], int(layout.drift[3])
-    opened = n
-    parts = np.empty((_BLOCK, PARTS_COLUMNS))
-    codes = np.empty(_BLOCK * MOST_POINTS * 3, np.int64)
-    for first in range(0, deposits.shape[0], _BLOCK):
-        some = slice(first, min(first + _BLOCK, deposits.shape[0]))
-        _arrivals(deposits[some], classes[some], owners[some], times_us, layout.volumes, layout.drift, parts)
-        _keys(deposits[some], parts, layout.volumes, layout.wires, n_ticks, state, codes)
-        n = _add(deposits[some], parts, codes, charge.table, charge.codes, charge.places, charge.amounts, n)
+    clouds = np.empty((deposits.shape[0], CLOUD_COLUMNS))
+    clouds = clouds[: _gather(deposits, classes, owners, clouds)]
+    _arrivals(clouds, times_us, layout.volumes, layout.drift)
+    codes, sizes = np.empty((_BLOCK, 3 * _MOST_TICKS * _MOST_WIRES), np.int64), np.empty(_BLOCK, np.int64)
+    shares = np.empty(codes.shape)
+    for first in range(0, clouds.shape[0], _BLOCK):
+        some = clouds[first : min(first + _BLOCK, clouds.shape[0])]
+        _spread(some, layout.volumes, layout.wires, n_ticks, codes, shares, sizes)
+        n = _add(
+            some, codes, shares, sizes, charge.table, charge.codes, charge.places, charge.arrivals, charge.keys,
+            charge.amounts, n,
+        )  # fmt: skip
         if n < 0:
             charge.counts[FULL] = 1
             return
+    for row in range(charge.counts[ROWS], n):
+        charge.keys[row, 0] = charge.codes[row] // n_ticks
+        charge.keys[row, 1] = charge.codes[row] % n_ticks
     charge.counts[ROWS] = n
-    for row in range(opened, n):
-        code = charge.codes[row]
-        charge.keys[row, 0] = (code >> _ORIGIN_BITS) // n_ticks
-        charge.keys[row, 1] = (code >> _ORIGIN_BITS) % n_ticks
-        charge.keys[row, 2] = code & ((1 << _ORIGIN_BITS) - 1)
 
 
-# A block of deposits goes through three loops over plain arrays. In one loop with calls in it, or with the fields of
-# a NamedTuple read in it, numba's reference counts cost three to five times as much as the rest.
+# The deposits go through loops over plain arrays. In one loop with calls in it, or with the fields of a NamedTuple read
+# in it, numba's reference counts cost three to five times as much as the rest.
 @compiled()
-def _arrivals(
-    deposits: FloatArray, classes: IntArray, owners: IntArray, times_us: FloatArray,
-    volumes: FloatArray, drift: FloatArray, parts: FloatArray,
-) -> None:  # fmt: skip
-    """Where and when each deposit arrives: its columns of ``parts``."""
-    per_cm, at_anode, tick_us = drift[0], drift[1], drift[2]
+def _gather(deposits: FloatArray, classes: IntArray, owners: IntArray, clouds: FloatArray) -> int:
+    """One cloud of electrons for deposits that follow each other closely; gives how many clouds there are."""
+    n, origin = -1, -1
+    x = y = z = 0.0
     for k in range(deposits.shape[0]):
-        volume = find_volume(volumes, deposits[k, 0], deposits[k, 1], deposits[k, 2])
-        parts[k, VOLUME], parts[k, POINTS] = volume, 0.0
+        electrons = ELECTRONS_PER_MEV * escaping(deposits[k, 4]) * deposits[k, 3]
+        own = 2 * owners[k] + (0 if classes[k] == 0 else 1)
+        far = max(abs(deposits[k, 0] - x), abs(deposits[k, 1] - y), abs(deposits[k, 2] - z)) > TOGETHER_CM
+        if own != origin or far:
+            n, origin = n + 1, own
+            x, y, z = deposits[k, 0], deposits[k, 1], deposits[k, 2]
+            clouds[n], clouds[n, WHOSE] = 0.0, own
+        clouds[n, ELECTRONS] += electrons
+        clouds[n, ENERGY] += deposits[k, 3]
+        for axis in range(3):
+            clouds[n, PLACE + axis] += electrons * deposits[k, axis]
+    return n + 1
+
+
+@compiled()
+def _arrivals(clouds: FloatArray, times_us: FloatArray, volumes: FloatArray, drift: FloatArray) -> None:
+    """Where and when each cloud arrives, and how large it is then."""
+    per_cm, at_anode, tick_us = drift[0], drift[1], drift[2]
+    for k in range(clouds.shape[0]):
+        cloud = clouds[k]
+        cloud[PLACE : PLACE + 3] /= max(cloud[ELECTRONS], _TINY)
+        volume = find_volume(volumes, cloud[PLACE], cloud[PLACE + 1], cloud[PLACE + 2])
+        cloud[VOLUME] = volume
         if volume < 0:
             continue
-        line = per_cm * volumes[volume, SIGN] * (deposits[k, 0] - volumes[volume, ANODE]) + at_anode
-        drift_us = max(line, 0.0) * tick_us
-        electrons = ELECTRONS_PER_MEV * escaping(deposits[k, 4]) * deposits[k, 3]
-        points = min(math.floor(electrons / ELECTRONS_PER_POINT) + 1, MOST_POINTS)
-        parts[k, POINTS] = points
-        parts[k, ELECTRONS] = electrons * math.exp(-drift_us / LIFETIME_US) / points
-        parts[k, TICK] = line + times_us[owners[k]] / tick_us
-        parts[k, ACROSS] = math.sqrt(2.0 * TRANSVERSE_CM2_US * drift_us)
-        parts[k, ALONG] = math.sqrt(2.0 * LONGITUDINAL_CM2_US * drift_us) * per_cm
-        parts[k, WHOSE] = 2 * owners[k] + (0 if classes[k] == 0 else 1)
+        line = per_cm * volumes[volume, SIGN] * (cloud[PLACE] - volumes[volume, ANODE]) + at_anode
+        cloud[ELECTRONS] *= math.exp(-max(line, 0.0) * tick_us / LIFETIME_US)
+        cloud[TICK] = line + times_us[int(cloud[WHOSE]) >> 1] / tick_us
+        growth_us = max(line - at_anode - per_cm * RESPONSE_PLANE_CM, 0.0) * tick_us
+        cloud[ACROSS] = math.sqrt(2.0 * TRANSVERSE_CM2_US * growth_us)
+        cloud[ALONG] = math.sqrt(2.0 * LONGITUDINAL_CM2_US * growth_us) * per_cm
 
 
 @compiled()
-def _keys(
-    deposits: FloatArray, parts: FloatArray, volumes: FloatArray, wires: FloatArray, n_ticks: int, state: State,
-    codes: IntArray,
+def _spread(
+    clouds: FloatArray, volumes: FloatArray, wires: FloatArray, n_ticks: int, codes: IntArray, shares: FloatArray,
+    sizes: IntArray,
 ) -> None:  # fmt: skip
-    """Diffuse the deposits, and key what arrives on the nearest wire of each plane; -1 what arrives nowhere."""
-    place = 0
-    for k in range(deposits.shape[0]):
-        volume = int(parts[k, VOLUME])
-        base, origin = int(volumes[volume, FIRST_CHANNEL]), int(parts[k, WHOSE])
-        for _ in range(int(parts[k, POINTS])):
-            y = deposits[k, 1] + parts[k, ACROSS] * normal(state)
-            z = deposits[k, 2] + parts[k, ACROSS] * normal(state)
-            tick = math.floor(parts[k, TICK] + parts[k, ALONG] * normal(state) + 0.5)
-            for plane in range(3):
-                local = nearest_wire(wires, volume, plane, y, z)
-                codes[place] = -1
-                if local >= 0 and 0 <= tick < n_ticks:
-                    codes[place] = (((base + local) * n_ticks + tick) << _ORIGIN_BITS) | origin
-                place += 1
+    """The cells that each cloud of electrons reaches, and its share there; -1 is a cell that no wire sees.
+
+    The shares of a plane add up to 1, cells that no wire sees included.
+    """
+    over_ticks, over_wires = np.empty(_MOST_TICKS), np.empty(_MOST_WIRES)
+    for k in range(clouds.shape[0]):
+        volume, n = int(clouds[k, VOLUME]), 0
+        sizes[k] = 0
+        if volume < 0 or clouds[k, ELECTRONS] <= 0.0:
+            continue
+        base = int(volumes[volume, FIRST_CHANNEL])
+        tick, ticks = _cells(clouds[k, TICK], clouds[k, ALONG], over_ticks)
+        if tick + ticks <= 0 or tick >= n_ticks:
+            continue
+        least = LEAST_ELECTRONS / min(clouds[k, ELECTRONS], DEPOSIT_ELECTRONS)
+        for plane in range(3):
+            center = wire_position(wires, volume, plane, clouds[k, PLACE + 1], clouds[k, PLACE + 2])
+            per_cm = math.sqrt(wires[volume, plane, 0] ** 2 + wires[volume, plane, 1] ** 2)
+            wire, across = _cells(center, clouds[k, ACROSS] * per_cm, over_wires)
+            begin, kept = n, 0.0
+            for a in range(across):
+                local = wire_channel(wires, volume, plane, wire + a)
+                for b in range(ticks):
+                    share = over_wires[a] * over_ticks[b]
+                    if share < least:
+                        continue
+                    seen = local >= 0 and 0 <= tick + b < n_ticks
+                    codes[k, n] = (base + local) * n_ticks + int(tick) + b if seen else -1
+                    shares[k, n] = share
+                    kept += share
+                    n += 1
+            for cell in range(begin, n):
+                shares[k, cell] /= kept
+        sizes[k] = n
+
+
+@compiled()
+def _cells(center: float, sigma: float, shares: FloatArray) -> tuple[float, int]:
+    """Cells around whole numbers that a Gaussian reaches: the first one, how many; their shares add up to 1."""
+    width = max(sigma, _NARROWEST)
+    first = math.floor(center - SIGMAS * width + 0.5)
+    n = min(int(math.floor(center + SIGMAS * width + 0.5) - first) + 1, shares.shape[0])
+    if n == 1:
+        shares[0] = 1.0
+        return first, n
+    scale = 1.0 / (math.sqrt(2.0) * width)
+    below, total = math.erf((first - 0.5 - center) * scale), 0.0
+    for k in range(n):
+        above = math.erf((first + k + 0.5 - center) * scale)
+        shares[k], below = above - below, above
+        total += shares[k]
+    for k in range(n):
+        shares[k] /= total
+    return first, n
 
 
 @compiled()
 def _add(
-    deposits: FloatArray, parts: FloatArray, wanted: IntArray, table: npt.NDArray[np.int32], codes: IntArray,
-    places: npt.NDArray[np.int32], amounts: FloatArray, n: int,
+    clouds: FloatArray, wanted: IntArray, shares: FloatArray, sizes: IntArray, table: npt.NDArray[np.int32],
+    codes: IntArray, places: npt.NDArray[np.int32], arrivals: FloatArray, keys: IntArray, amounts: FloatArray, n: int,
 ) -> int:  # fmt: skip
-    """Add the deposits to the rows of their keys; gives the number of rows then, -1 if there was no room."""
-    mask, point = table.shape[0] - 1, 0
-    for k in range(deposits.shape[0]):
-        electrons, mev = parts[k, ELECTRONS], deposits[k, 3] / max(parts[k, POINTS], 1.0)
-        for _ in range(3 * int(parts[k, POINTS])):
-            code = wanted[point]
-            point += 1
+    """Add the clouds to the rows of their cells; gives the number of rows then, -1 if there was no room."""
+    mask = table.shape[0] - 1
+    for k in range(clouds.shape[0]):
+        for cell in range(sizes[k]):
+            code = wanted[k, cell]
             if code < 0:
                 continue
             place = int((np.uint64(code) * _GOLDEN) >> _HALF) & mask
@@ -226,18 +299,21 @@ def _add(
                 if n >= codes.shape[0]:
                     return -1
                 row, n = n, n + 1
-                table[place], codes[row], places[row] = n, code, place
-                for column in range(5):
+                table[place], codes[row], places[row], arrivals[row] = n, code, place, math.inf
+                for column in range(AMOUNTS):
                     amounts[row, column] = 0.0
+            if clouds[k, TICK] < arrivals[row]:
+                arrivals[row], keys[row, 2] = clouds[k, TICK], int(clouds[k, WHOSE])
+            electrons = shares[k, cell] * clouds[k, ELECTRONS]
             amounts[row, NE] += electrons
-            amounts[row, MEV] += mev
+            amounts[row, MEV] += shares[k, cell] * clouds[k, ENERGY]
             for axis in range(3):
-                amounts[row, X_NE + axis] += electrons * deposits[k, axis]
+                amounts[row, X_NE + axis] += electrons * clouds[k, PLACE + axis]
     return n
 
 
 def order_rows(charge: Charge) -> IntArray:
-    """Rows in the order channel, tick, origin, shape (rows,)."""
+    """Rows in the order channel, tick, shape (rows,)."""
     return np.argsort(charge.codes[: charge.counts[ROWS]])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.errors import ConfigError
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import ELECTRON_MASS_MEV, SIGNAL_GENERATOR
 from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.deexcitation import Deexcitation, Emission, State, deexcitation
 from snpoint.physics.simulation.directions import Directions, around
@@ -36,8 +36,6 @@ from snpoint.settings import SimulateSettings, Twin
 
 FloatArray = npt.NDArray[np.float64]
 
-GENERATOR = "marley"
-"""Name of the generator of neutrino interactions in the files of the productions."""
 ARGON_BEYOND_CM = 50.0
 """How far the argon goes on outside the drift volumes, for neutrons."""
 _NUE = 12
@@ -202,7 +200,7 @@ class ChargedCurrent:
         primary = particles(
             [row.pdg for row in rows], [row.kinetic_mev for row in rows], vertex_cm, [row.direction for row in rows]
         )
-        return Block(GENERATOR, self._with_captures(rng, primary), neutrino, ARGON_40)
+        return Block(SIGNAL_GENERATOR, self._with_captures(rng, primary), neutrino, ARGON_40)
 
     def _with_captures(self, rng: np.random.Generator, primary: Particles) -> Particles:
         """The particles, and behind them the gammas that each neutron's capture makes."""

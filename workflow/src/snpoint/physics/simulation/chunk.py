@@ -24,7 +24,16 @@ from snpoint.physics.simulation.charge import (
     new_charge,
     order_rows,
 )
-from snpoint.physics.simulation.detector import CHANNEL, START, add_noise_tps, electronics_of, find_tps, new_tps
+from snpoint.physics.simulation.detector import (
+    CHANNEL,
+    START,
+    TPS,
+    TPS_FULL,
+    add_noise_tps,
+    electronics_of,
+    find_tps,
+    new_tps,
+)
 from snpoint.physics.simulation.events import Event, FloatArray, IntArray
 from snpoint.physics.simulation.generators import generator_of
 from snpoint.physics.simulation.records import EventRecord, event_record, joined, listed, track_numbers
@@ -67,7 +76,7 @@ class Simulator:
         self._layout = layout_of(self.detector)
         self._readout = electronics_of(self.detector, settings.noise)
         self._transport = Transport()
-        self._charge = new_charge(self.detector, _FIRST_CHARGE_ROWS)
+        self._charge = new_charge(_FIRST_CHARGE_ROWS)
         self._tps = new_tps(_FIRST_TPS)
 
     def draw(self, k: int) -> tuple[Event, npt.NDArray[np.uint64]]:
@@ -81,9 +90,9 @@ class Simulator:
         made = joined(event.blocks)
         tracks = track_numbers(made)
         shower = self._transport.shower(made, state)
-        order = self._collect(shower, made.time_us, state)
+        order = self._collect(shower, made.time_us)
         self._digitize(order, state)
-        n = int(self._tps.counts[0])
+        n = int(self._tps.counts[TPS])
         rows = self._tps.rows[:n]
         by_channel = np.argsort(rows[:, CHANNEL] * self.detector.n_ticks + rows[:, START], kind="stable")
         n_charge = len(order)
@@ -97,17 +106,13 @@ class Simulator:
         clear_charge(self._charge)
         return record
 
-    def _collect(self, shower: Shower, times_us: FloatArray, state: npt.NDArray[np.uint64]) -> IntArray:
+    def _collect(self, shower: Shower, times_us: FloatArray) -> IntArray:
         """Charge of the shower on the wires, with longer lists if they were too short; rows in order."""
         while True:
-            trial = state.copy()
-            drift_deposits(
-                shower.deposits, shower.classes, shower.owners, times_us, trial, self._layout, self._charge
-            )  # fmt: skip
+            drift_deposits(shower.deposits, shower.classes, shower.owners, times_us, self._layout, self._charge)
             if not self._charge.counts[FULL]:
                 break
-            self._charge = new_charge(self.detector, 4 * len(self._charge.keys))
-        state[:] = trial
+            self._charge = new_charge(4 * len(self._charge.keys))
         return np.asarray(order_rows(self._charge))
 
     def _digitize(self, order: IntArray, state: npt.NDArray[np.uint64]) -> None:
@@ -116,7 +121,7 @@ class Simulator:
             self._tps.counts[:] = 0
             find_tps(self._charge, order, trial, self._readout, self._tps)
             add_noise_tps(trial, self._readout, self._tps)
-            if not self._tps.counts[1]:
+            if not self._tps.counts[TPS_FULL]:
                 break
             self._tps = new_tps(4 * len(self._tps.rows))
         state[:] = trial

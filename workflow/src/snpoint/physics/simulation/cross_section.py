@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import ELECTRON_MASS_MEV, HBAR_C_MEV_CM
 from snpoint.physics.simulation.flux import Kind
 
 FloatArray = npt.NDArray[np.float64]
@@ -21,8 +21,7 @@ WEAK_MIXING = 0.2312
 """sin^2 of the weak mixing angle, MS-bar at the Z mass(PDG)."""
 FERMI_MEV2 = 1.1663787e-11
 """Fermi's constant [1/MeV^2] (PDG)."""
-HBARC_MEV_CM = 1.973269804e-11
-SIGMA0_CM2_MEV = 2 * FERMI_MEV2**2 * ELECTRON_MASS_MEV / math.pi * HBARC_MEV_CM**2
+SIGMA0_CM2_MEV = 2 * FERMI_MEV2**2 * ELECTRON_MASS_MEV / math.pi * HBAR_C_MEV_CM**2
 """Scale of the cross section [cm^2/MeV]."""
 COUPLINGS: dict[Kind, tuple[float, float]] = {
     "nue": (0.5 + WEAK_MIXING, WEAK_MIXING),

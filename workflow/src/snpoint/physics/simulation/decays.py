@@ -7,16 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from snpoint import yamlfile
 from snpoint.physics.simulation.beta_decay import BetaSpectrum, Shape, beta_spectrum
 from snpoint.physics.simulation.events import ALPHA, ELECTRON, PHOTON
+from snpoint.physics.simulation.nuclides import reference
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -162,5 +160,4 @@ class Nuclide:
 @lru_cache(maxsize=1)
 def nuclides() -> dict[str, Nuclide]:
     """The nuclides of ``reference/decays.yaml`` by name."""
-    path = Path(str(resources.files("snpoint"))) / "reference" / "decays.yaml"
-    return {name: Nuclide(name, raw) for name, raw in yamlfile.read(path).items()}
+    return {name: Nuclide(name, raw) for name, raw in reference("decays").items()}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
 from snpoint.physics.geometry import Detector
-from snpoint.physics.simulation.charge import NE, X_NE, Charge
+from snpoint.physics.simulation.charge import AMOUNTS, MEV, NE, X_NE, Charge
 from snpoint.physics.simulation.fieldresponse import REACH, neighbors, responses
 from snpoint.physics.simulation.noise import (
     WireNoise,
@@ -37,7 +37,7 @@ _LONGEST_NOISE = 32
 
 CHANNEL, START, LENGTH, TO_PEAK, INTEGRAL, PEAK, ORIGIN = range(7)
 """Columns of the TPs; `ORIGIN` is that of most of the charge (`charge.Charge`), -1 for noise."""
-SHARE, MEV, ELECTRONS, POSITION, OWN_POSITION = 0, 1, 2, 3, 6
+SHARE, ENERGY, ELECTRONS, POSITION, OWN_POSITION = 0, 1, 2, 3, 6
 """Columns of the truth of TPs: share of the leading origin, energy, electrons, all charge's mean, its own mean."""
 
 
@@ -57,7 +57,11 @@ class TPs(NamedTuple):
 
     rows: IntArray  # (capacity, 7)
     truth: FloatArray  # (capacity, 9)
-    counts: IntArray  # (2,) number, full
+    counts: IntArray  # number, full
+
+
+TPS, TPS_FULL = 0, 1
+"""Places in the counts."""
 
 
 def new_tps(capacity: int) -> TPs:
@@ -84,7 +88,7 @@ def find_tps(charge: Charge, order: IntArray, state: State, readout: Electronics
     A channel is taken in pieces, as far as the response to one piece of charge does not reach the next one's.
     """
     keys, amounts, beside, planes = charge.keys, charge.amounts, readout.beside, readout.planes
-    samples, sums = np.zeros(readout.n_ticks), np.empty((order.shape[0], 5))
+    samples, sums = np.zeros(readout.n_ticks), np.empty((order.shape[0], AMOUNTS))
     origins = np.empty(order.shape[0], np.int64)
     lit, ranges = _channels(keys, order, beside)
     at, wanted = np.zeros(3, np.int64), np.zeros(3, np.int64)
@@ -167,7 +171,10 @@ def _scan(
     keys: IntArray, amounts: FloatArray, own: IntArray, channel: int, plane: int, low: int, high: int,
     samples: FloatArray, threshold: float, origins: IntArray, sums: FloatArray, tps: TPs,
 ) -> None:  # fmt: skip
-    """Every maximal run of samples above threshold is a TP; ``own`` are the rows of the wire's own charge."""
+    """Every maximal run of samples above threshold is a TP; ``own`` are the rows of the wire's own charge.
+
+    A run that is still open at the end of the window is none: the trigger writes a TP when the signal falls.
+    """
     shift, k = TRUTH_SHIFT_TICKS[plane], low
     while k < high:
         if samples[k] <= threshold:
@@ -179,6 +186,8 @@ def _scan(
                 peak = k
             total += samples[k]
             k += 1
+        if k >= samples.shape[0]:
+            return
         row = _new_tp(tps, channel, start, k - start, peak - start, int(total), int(min(samples[peak], 16383.0)))
         if row >= 0:
             _own(keys, amounts, own, start + shift, k + shift, row, origins, sums, tps)
@@ -187,15 +196,15 @@ def _scan(
 @compiled()
 def _new_tp(tps: TPs, channel: int, start: int, length: int, to_peak: int, integral: int, peak: int) -> int:
     """Append a TP without truth and give its row; -1 if the list is full."""
-    n = tps.counts[0]
+    n = tps.counts[TPS]
     if n >= tps.rows.shape[0]:
-        tps.counts[1] = 1
+        tps.counts[TPS_FULL] = 1
         return -1
     row = tps.rows[n]
     row[CHANNEL], row[START], row[LENGTH], row[TO_PEAK] = channel, start, length, to_peak
     row[INTEGRAL], row[PEAK], row[ORIGIN] = integral, peak, -1
     tps.truth[n] = 0.0
-    tps.counts[0] = n + 1
+    tps.counts[TPS] = n + 1
     return int(n)
 
 
@@ -217,11 +226,11 @@ def _own(
             origins[n] = keys[source, 2]
             sums[n] = 0.0
             n += 1
-        for column in range(5):
+        for column in range(AMOUNTS):
             sums[place, column] += amounts[source, column]
     if n == 0:
         return
-    leader, whole = 0, np.zeros(5)
+    leader, whole = 0, np.zeros(AMOUNTS)
     for place in range(n):
         if sums[place, NE] > sums[leader, NE]:
             leader = place
@@ -231,7 +240,7 @@ def _own(
     truth = tps.truth[row]
     tps.rows[row, ORIGIN] = origins[leader]
     truth[SHARE] = sums[leader, NE] / whole[NE]
-    truth[MEV], truth[ELECTRONS] = whole[1], whole[NE]
+    truth[ENERGY], truth[ELECTRONS] = whole[MEV], whole[NE]
     for axis in range(3):
         truth[POSITION + axis] = whole[X_NE + axis] / whole[NE]
         truth[OWN_POSITION + axis] = sums[leader, X_NE + axis] / sums[leader, NE]
@@ -239,9 +248,9 @@ def _own(
 
 @compiled()
 def add_noise_tps(state: State, readout: Electronics, tps: TPs) -> None:
-    """TPs of noise alone; none that touches another TP."""
-    latest, previous = _chains(tps.rows, tps.counts[0], readout.planes.shape[0])
-    noise, n_ticks, rows, n = readout.noise, readout.n_ticks, tps.rows, tps.counts[0]
+    """TPs of noise alone; none that touches another TP, or is open at the end of the window."""
+    latest, previous = _chains(tps.rows, tps.counts[TPS], readout.planes.shape[0])
+    noise, n_ticks, rows, n = readout.noise, readout.n_ticks, tps.rows, tps.counts[TPS]
     samples = np.empty(_LONGEST_NOISE)
     for plane in range(3):
         sigma, process, share, wires = noise.sigma, noise.process[plane], noise.share, noise.wires
@@ -250,16 +259,16 @@ def add_noise_tps(state: State, readout: Electronics, tps: TPs) -> None:
             channel, start = wires[draw_place(share, low, high, state)], draw_start(n_ticks, state)
             most = min(_LONGEST_NOISE, n_ticks - start)
             length = draw_run(sigma[channel], threshold, most, process, state, samples)
-            if _meets(rows, latest, previous, channel, start, length):
+            if start + length >= n_ticks or _meets(rows, latest, previous, channel, start, length):
                 continue
             if n >= rows.shape[0]:
-                tps.counts[1] = 1
+                tps.counts[TPS_FULL] = 1
                 return
             tps.truth[n] = 0.0
             _noise_row(rows, n, channel, start, length, samples)
             previous[n], latest[channel] = latest[channel], n
             n += 1
-            tps.counts[0] = n
+            tps.counts[TPS] = n
 
 
 @compiled()

@@ -50,7 +50,7 @@ def of_sample(seed: int, sample: str) -> np.random.Generator:
 
 
 def isotropic(rng: np.random.Generator) -> FloatArray:
-    """A direction, even over the sphere, shape (3,)."""
+    """A direction, even over the sphere, shape (3,): `angles.random_directions` for one, without its arrays."""
     first, second = rng.random(2).tolist()
     z, azimuth = 2.0 * first - 1.0, 2.0 * math.pi * second
     across = math.sqrt(1.0 - z * z)

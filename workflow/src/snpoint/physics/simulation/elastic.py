@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import gammaincc, gammainccinv, gammaincinv
 
 from snpoint.errors import ConfigError
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import ELECTRON_MASS_MEV, SIGNAL_GENERATOR
 from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.cross_section import (
     COUPLINGS,
@@ -31,8 +31,6 @@ from snpoint.settings import SimulateSettings, Spectrum, Twin, Window
 
 FloatArray = npt.NDArray[np.float64]
 
-GENERATOR = "marley"
-"""Name of the generator of neutrino interactions in the files of the productions."""
 ELECTRONS_PER_ATOM = 18
 _GRID = 4001
 
@@ -54,7 +52,7 @@ def interaction(
     left = energy * direction - math.sqrt(electron * (electron + 2 * ELECTRON_MASS_MEV)) * flight
     rest = energy - electron
     out = particles([pdg, ELECTRON], [rest, electron], vertex_cm, [left / math.sqrt(left.dot(left)), flight])
-    return Block(GENERATOR, out, Neutrino(pdg, energy, direction), ELECTRON)
+    return Block(SIGNAL_GENERATOR, out, Neutrino(pdg, energy, direction), ELECTRON)
 
 
 class ElasticScattering:

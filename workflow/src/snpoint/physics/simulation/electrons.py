@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import ELECTRON_MASS_MEV, FINE_STRUCTURE
 from snpoint.physics.simulation.materials import (
     ATOMIC_NUMBER,
     BREMS,
@@ -23,7 +23,6 @@ from snpoint.physics.simulation.materials import (
     DELTA_CUT_MEV,
     ELECTRON_CUT_MEV,
     END_LOSS,
-    FINE_STRUCTURE,
     HARD,
     HARD_BORDER,
     LOSS,

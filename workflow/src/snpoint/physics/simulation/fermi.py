@@ -11,12 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, loggamma
 
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import ELECTRON_MASS_MEV, FINE_STRUCTURE, HBAR_C_MEV_FM
 
 FloatArray = npt.NDArray[np.float64]
 
-FINE_STRUCTURE = 1 / 137.035999
-HBAR_C_MEV_FM = 197.3269804
 RADIUS_FM = 1.2
 """Radius of a nucleus: this times A^(1/3)."""
 

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammainccinv, gammaln
 
+from snpoint.physics.constants import AVOGADRO
+from snpoint.physics.simulation.materials import ATOMIC_MASS
 from snpoint.settings import Flavour, Flux
 
 FloatArray = npt.NDArray[np.float64]
@@ -25,9 +27,6 @@ PDG: dict[Kind, tuple[int, ...]] = {"nue": (12,), "nuebar": (-12,), "nux": (14, 
 
 MEV_PER_ERG = 624150.9074
 CM_PER_KPC = 3.0856775814913673e21
-AVOGADRO = 6.02214076e23
-ARGON_G_MOL = 39.948
-"""Mean atomic mass of natural argon."""
 SIN2_THETA12: dict[str, float] = {"NMO": 0.303, "IMO": 0.303}
 SIN2_THETA13: dict[str, float] = {"NMO": 0.02203, "IMO": 0.02219}
 """Best fit of NuFIT 5.2 (2022) without Super-Kamiokande's atmospheric data; Esteban et al., JHEP 09 (2020) 178."""
@@ -35,7 +34,7 @@ SIN2_THETA13: dict[str, float] = {"NMO": 0.02203, "IMO": 0.02219}
 
 def argon_atoms(mass_kt: float) -> float:
     """Number of atoms in a mass of argon [kt]."""
-    return mass_kt * 1e9 / ARGON_G_MOL * AVOGADRO
+    return mass_kt * 1e9 / ATOMIC_MASS * AVOGADRO
 
 
 def survival(oscillation: Literal["none", "NMO", "IMO"]) -> tuple[float, float]:
@@ -103,10 +102,6 @@ class FluxModel:
             if to == kind:
                 total = total + number * pinched(flavour, energy)
         return total
-
-    def fluence(self, kind: Kind, energy_mev: npt.ArrayLike, distance_kpc: float) -> FloatArray:
-        """Neutrinos per area and energy at a distance [1/(cm^2 MeV)], of the shape of ``energy_mev``."""
-        return self.number(kind, energy_mev) / sphere_cm2(distance_kpc)
 
 
 def sphere_cm2(distance_kpc: float) -> float:

@@ -12,19 +12,18 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import AVOGADRO, ELECTRON_MASS_MEV, FINE_STRUCTURE, HBAR_C_MEV_CM
 
 FloatArray = npt.NDArray[np.float64]
 
-FINE_STRUCTURE = 1.0 / 137.036
-HBAR_C_MEV_CM = 1.9732698e-11
 ELECTRON_RADIUS_CM = 2.8179403e-13
 BOHR_RADIUS_CM = 5.29177e-9
-AVOGADRO = 6.02214076e23
 
 ATOMIC_NUMBER = 18.0
 ATOMIC_MASS = 39.948
+"""Mean molar mass of natural argon [g/mol]."""
 DENSITY_G_CM3 = 1.396
+"""Density of liquid argon in LArSoft."""
 ATOMS_PER_CM3 = AVOGADRO * DENSITY_G_CM3 / ATOMIC_MASS
 MEAN_EXCITATION_MEV = 188e-6
 STERNHEIMER = {"a": 0.19559, "k": 3.0, "x0": 0.2, "x1": 3.0, "c": 5.2146}

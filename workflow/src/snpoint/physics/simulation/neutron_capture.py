@@ -15,16 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.simulation.events import ARGON_40, MASS_MEV, NEUTRON, PHOTON, Particles, particles
-from snpoint.physics.simulation.flux import ARGON_G_MOL, AVOGADRO
+from snpoint.physics.simulation.materials import ATOMS_PER_CM3
 from snpoint.physics.simulation.nuclides import reference
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-ARGON_G_CM3 = 1.396
 CAPTURE_MILLIBARN, CAPTURE_CM_US = 673.0, 0.22
 """Cross section for capture, and the velocity that it holds for (ACED)."""
-CAPTURE_US = 1 / (ARGON_G_CM3 / ARGON_G_MOL * AVOGADRO * CAPTURE_MILLIBARN * 1e-27 * CAPTURE_CM_US)
+CAPTURE_US = 1 / (ATOMS_PER_CM3 * CAPTURE_MILLIBARN * 1e-27 * CAPTURE_CM_US)
 """Mean time until capture in natural argon [us]: 321."""
 SEPARATION_MEV = 6.0989
 """Energy that a capture sets free; Nesaraja & McCutchan, Nucl. Data Sheets 133, 1 (2016)."""

@@ -57,7 +57,7 @@ def wire_sigmas(detector: Detector, noise: Noise) -> FloatArray:
     width = math.sqrt(math.log1p(noise.wire_spread**2))
     factors = np.exp(width * rng.standard_normal(detector.n_channels) - 0.5 * width**2)
     plane = detector.plane(np.arange(detector.n_channels))
-    means = np.array(noise.white_adc.as_tuple(), np.float64)
+    means = np.array(noise.sigma_adc.as_tuple(), np.float64)
     return np.asarray(np.where(plane >= 0, means[plane] * factors, 0.0))
 
 

@@ -66,7 +66,7 @@ class Nuclide:
 
 
 def reference(name: str) -> dict[str, Any]:
-    """A table of numbers of the package, ``reference/<name>.yaml``."""
+    """A table of numbers of the package, ``reference/<name>.yaml``; where they come from is said at its top."""
     with resources.as_file(resources.files("snpoint") / "reference" / f"{name}.yaml") as path:
         return yamlfile.read(Path(path))
 

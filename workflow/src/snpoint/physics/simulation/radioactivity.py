@@ -18,6 +18,7 @@ from snpoint.physics.simulation.decays import Nuclide, nuclides
 from snpoint.physics.simulation.events import NEUTRON, PHOTON, Block, Particles, particles
 from snpoint.physics.simulation.materials import DENSITY_G_CM3
 from snpoint.physics.simulation.neutron_capture import CAPTURE_US, cascade
+from snpoint.physics.simulation.vertices import Volumes
 from snpoint.settings import Radioactivity as RadioactivitySettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -55,10 +56,7 @@ class Radioactivity:
     """
 
     def __init__(self, settings: RadioactivitySettings, detector: Detector) -> None:
-        chain = ("Rn222", "Po218", "Pb214", "Bi214")
-        rates = {"Ar39": settings.ar39_bq_kg, "Ar42": settings.ar42_bq_kg, "K42": settings.ar42_bq_kg}
-        rates |= dict.fromkeys(chain, settings.rn222_bq_kg)
-        known = nuclides()
+        rates, known = decay_rates(settings), nuclides()
         self.sources: list[Source] = [DecaySource(known[n], rate, detector) for n, rate in rates.items() if rate > 0]
         if settings.cavern_gammas_hz > 0:
             self.sources.append(CavernGammas(settings.cavern_gammas_hz, detector))
@@ -70,11 +68,19 @@ class Radioactivity:
         return [source.block(rng) for source in self.sources]
 
 
+def decay_rates(settings: RadioactivitySettings) -> dict[str, float]:
+    """Rate of each nuclide in the argon [Bq/kg], by its name; daughters are in equilibrium with their mothers."""
+    rates = {"Ar39": settings.ar39_bq_kg, "Ar42": settings.ar42_bq_kg, "K42": settings.ar42_bq_kg}
+    return rates | dict.fromkeys(("Rn222", "Po218", "Pb214", "Bi214"), settings.rn222_bq_kg)
+
+
 class DecaySource:
     """Decays of one nuclide in the argon of the drift volumes.
 
     Attributes
     ----------
+    nuclide
+        What decays.
     expected
         Mean number of decays per event.
     mass_kg
@@ -82,15 +88,10 @@ class DecaySource:
     """
 
     def __init__(self, nuclide: Nuclide, rate_bq_kg: float, detector: Detector) -> None:
-        self._nuclide, self._detector = nuclide, detector
-        ranges = np.array([(v.x_range_cm, v.y_range_cm, v.z_range_cm) for v in detector.volumes], np.float64)
-        self._low, self._size = ranges[..., 0], ranges[..., 1] - ranges[..., 0]
-        sizes = self._size.prod(axis=1)
-        self._borders = np.cumsum(sizes) / sizes.sum()
-        self._borders[-1] = 1.0
+        self.nuclide, self._detector, self._volumes = nuclide, detector, Volumes(detector)
         self._anode_cm = np.array([v.anode_cm for v in detector.volumes])
         self._sign = np.array([v.time_sign for v in detector.volumes], np.float64)
-        self.mass_kg = float(sizes.sum()) * DENSITY_G_CM3 / 1000
+        self.mass_kg = float(self._volumes.volume_cm3.sum()) * DENSITY_G_CM3 / 1000
         far = bool(nuclide.lines) or nuclide.endpoint_mev > _LONG_TRACK_MEV
         margin = LONG_REACH_CM * detector.ticks_per_cm if far else SHORT_TICKS
         self.first_tick = -margin - _LIFETIMES * nuclide.mean_delay_us / detector.tick_us
@@ -104,9 +105,9 @@ class DecaySource:
         position, line = self._places(rng, n)
         arrival = self.first_tick + (self.last_tick - self.first_tick) * rng.random(n)
         time_us = (arrival - line) * self._detector.tick_us
-        emitted = self._nuclide.decay(rng, n)
+        emitted = self.nuclide.decay(rng, n)
         return Block(
-            self._nuclide.generator,
+            self.nuclide.generator,
             particles(
                 emitted.pdg,
                 emitted.kinetic_mev,
@@ -118,8 +119,7 @@ class DecaySource:
 
     def _places(self, rng: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray]:
         """Points [cm], shape (n, 3), even over the drift volumes, and how long their charge drifts [ticks]."""
-        volume = np.searchsorted(self._borders, rng.random(n), side="right")
-        position = self._low[volume] + rng.random((n, 3)) * self._size[volume]
+        volume, position = self._volumes.points(rng.random(n), rng.random((n, 3)))
         distance = self._sign[volume] * (position[:, 0] - self._anode_cm[volume])
         return position, self._detector.ticks_per_cm * distance + self._detector.tick_at_anode
 

@@ -57,7 +57,7 @@ def tps(rows: IntArray, truth: FloatArray, detector: Detector) -> Branches:
         "bt_primary_track_id": rows[:, readout.ORIGIN].astype(np.int32),
         "bt_primary_track_numelectron_frac": np.where(signal, truth[:, readout.SHARE], NO_TRACK),
         "bt_primary_track_energy_frac": np.where(signal, 0.0, NO_TRACK),
-        "bt_edep": truth[:, readout.MEV],
+        "bt_edep": truth[:, readout.ENERGY],
         "bt_numelectrons": truth[:, readout.ELECTRONS],
     }
     for axis, name in enumerate("xyz"):

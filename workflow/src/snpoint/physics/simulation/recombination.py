@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from snpoint.physics.compiled import compiled
+from snpoint.physics.simulation.materials import DENSITY_G_CM3
 
 ELECTRONS_PER_MEV = 42_370.0
 """Ionization electrons before recombination."""
-BOX_ALPHA, BOX_BETA_CM_MEV = 0.93, 0.212 / (1.396 * 0.5)
+BOX_ALPHA, BOX_BETA_CM_MEV = 0.93, 0.212 / (DENSITY_G_CM3 * 0.5)
 """Modified box model with ArgoNeuT's constants (R. Acciarri et al., JINST 8 (2013) P08005: 0.93 and
-0.212 (kV/cm)(g/cm2)/MeV), at the density of argon in LArSoft (1.396 g/cm3) and 0.5 kV/cm."""
+0.212 (kV/cm)(g/cm2)/MeV), at the density of argon in LArSoft and 0.5 kV/cm."""
 STEEPNESS, OFFSET_MEV_CM = 2.84, 3.51
 """Ionization of electrons is denser than the energy per length of a deposit says, the more so where they stop: the
 model is evaluated at 2.84 * density - 3.51 MeV/cm (1.6 on a fast track, which has 1.8). Fitted to the electrons per MeV

@@ -26,8 +26,6 @@ from snpoint.physics.simulation.events import (
     particles,
 )
 
-SIGNAL = "marley"
-"""The generator of neutrino interactions, by the name the files of a production use."""
 GEANTINO = 0
 """PDG code of a particle that does nothing."""
 

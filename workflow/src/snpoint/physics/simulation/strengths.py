@@ -6,12 +6,14 @@ leave as 1 + b cos (Fermi) or 1 - b cos / 3 (Gamow-Teller) there (Gardiner, Phys
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
-from snpoint.physics.constants import ELECTRON_MASS_MEV
+from snpoint.physics.constants import ELECTRON_MASS_MEV, HBAR_C_MEV_FM
 from snpoint.physics.simulation.events import ARGON_40, MASS_MEV, POTASSIUM_40
-from snpoint.physics.simulation.fermi import HBAR_C_MEV_FM, coulomb_factor
+from snpoint.physics.simulation.fermi import coulomb_factor
 from snpoint.physics.simulation.nuclides import nuclides, reference
 
 FloatArray = npt.NDArray[np.float64]
@@ -25,12 +27,19 @@ CM2_PER_INVERSE_MEV2 = HBAR_C_MEV_FM**2 * 1e-26
 
 
 class Strengths:
-    """Levels of K-40 that a neutrino can excite, n of them; Fermi transitions first."""
+    """Levels of K-40 that a neutrino can excite, n of them; Fermi transitions first.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    gamow_teller
+        Set of strengths of ``reference/argon40_strengths.yaml``: that of charge exchange, with which the simulation
+        works, or that of the ``mirror_decay``, to compare with.
+    """
+
+    def __init__(self, gamow_teller: Literal["charge_exchange", "mirror_decay"] = "charge_exchange") -> None:
         table = reference("argon40_strengths")
-        fermi, teller = table["fermi"], table["gamow_teller"]["measured"] + table["gamow_teller"]["calculated"]
-        energy, strength = np.array(fermi + teller, np.float64).T
+        fermi, chosen = table["fermi"], table[gamow_teller]
+        energy, strength = np.array(fermi + chosen["measured"] + chosen["calculated"], np.float64).T
         daughter = nuclides()[19, 40]
         bound = energy <= daughter.continuum_mev
         nearest = np.array([daughter.energy_mev[daughter.nearest_level(e)] for e in energy])
@@ -39,6 +48,10 @@ class Strengths:
         self.strength: FloatArray = strength
         """B(F) or g_A^2 B(GT), shape (n,)."""
         self.fermi: BoolArray = np.arange(len(energy)) < len(fermi)
+        axial = table["axial_coupling"]
+        counts = [len(fermi), len(chosen["measured"]), len(chosen["calculated"])]
+        self.axial: FloatArray = np.repeat([1.0, axial["measured"], axial["calculated"]], counts)
+        """The g_A whose square is in the strength, shape (n,); 1 in B(F)."""
 
     def least_neutrino_mev(self) -> float:
         """Energy below which nothing happens."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.physics.constants import FINE_STRUCTURE, HBAR_C_MEV_FM
 from snpoint.physics.simulation.events import ALPHA, MASS_MEV, NEUTRON, PROTON
-from snpoint.physics.simulation.fermi import FINE_STRUCTURE, HBAR_C_MEV_FM
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]

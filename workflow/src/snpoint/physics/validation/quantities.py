@@ -6,12 +6,13 @@ depends on the settings of samples (clusters, noise cut) is what they say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from snpoint.errors import DataError
 from snpoint.physics.constants import X
 from snpoint.physics.geometry import Detector
 from snpoint.physics.imaging import build_images
@@ -19,7 +20,10 @@ from snpoint.physics.imaging import build_images
 Columns = Mapping[str, npt.NDArray[Any]]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Part = tuple[npt.NDArray[np.uint64], Mapping[str, FloatArray]]
+"""Events and quantities of one file."""
 
+_EVENT_BITS = 0xFFFFFFFF
 PLANES = ("U", "V", "X")
 WINDOW_TICKS, WINDOW_CHANNELS = 512, 128
 """Size of the window that blips are counted in: that of the images of windows."""
@@ -37,11 +41,22 @@ class Measured(NamedTuple):
     interaction: IntArray  # (n,) 1 ES, 2 CC
     quantities: dict[str, FloatArray]  # name -> (n,); NaN where there is nothing to measure
 
-    def with_quantities(self, event_uid: npt.NDArray[np.uint64], more: Mapping[str, FloatArray]) -> Measured:
-        """The same with quantities that were measured on other files of these events; NaN for events not in them."""
-        row = np.searchsorted(event_uid, self.event_uid).clip(0, max(len(event_uid) - 1, 0))
-        there = event_uid[row] == self.event_uid if len(event_uid) else np.zeros(len(self.event_uid), bool)
-        added = {name: np.where(there, values[row], np.nan) for name, values in more.items()}
+    def with_quantities(self, parts: Sequence[Part], where: object = "other files") -> Self:
+        """The same with quantities that were measured on other files of these events, each event in one of them.
+
+        Raises
+        ------
+        DataError
+            An event is in none of the files, or in two.
+        """
+        uid = np.concatenate([np.empty(0, np.uint64), *(part[0] for part in parts)])
+        order = np.argsort(uid, kind="stable")
+        if not np.array_equal(uid[order], self.event_uid):
+            missing, extra = np.setdiff1d(self.event_uid, uid), len(uid) - len(np.unique(uid))
+            told = f"not event {int(missing[0]) & _EVENT_BITS}" if len(missing) else f"{extra} events twice"
+            raise DataError(f"{where}: {len(parts)} files hold {told} of the table of clusters; they belong to others")
+        names = parts[0][1] if parts else {}
+        added = {name: np.concatenate([part[1][name] for part in parts])[order] for name in names}
         return self._replace(quantities=self.quantities | added)
 
 
@@ -62,14 +77,43 @@ DESCRIPTIONS = {
     "electrons_per_mev": "charge on the wires per MeV (SimIDEs, mean of the planes) [electrons/MeV]",
     "track_extent": "diagonal of the box around the primary electron's SimIDEs [cm]",
     "charge_rms": "spread of all SimIDEs of the event around their mean [cm]",
+    "simides_per_mev": "rows of SimIDEs per MeV",
+    "leader_share": "share of the leading particle in the charge of a TP, mean over the TPs with truth",
 }
 """Quantities without the suffix of their plane. "Per MeV" means kinetic energy of the primary electron."""
 
+CHARGE = ("electrons_per_mev", "track_extent", "charge_rms", "simides_per_mev", "leader_share")
+"""Those that TPStream files are needed for."""
+_COUNTS = ("tps_per_mev", "noise_tot", "blips", "simides_per_mev")
+
+
+def _planes(stem: str) -> tuple[str, ...]:
+    if stem in CHARGE:
+        return ()
+    return ("UV", "X") if stem.startswith("blips") else PLANES
+
+
+NAMES = tuple(name for stem in DESCRIPTIONS for name in ([f"{stem}_{plane}" for plane in _planes(stem)] or [stem]))
+"""All quantities."""
+
 
 def describe(name: str) -> str:
-    """A quantity in words."""
+    """A quantity in words.
+
+    Raises
+    ------
+    KeyError
+        There is none of this name.
+    """
+    if name not in NAMES:
+        raise KeyError(name)
     stem, _, plane = name.rpartition("_")
     return f"{DESCRIPTIONS[stem]}, plane {plane}" if stem in DESCRIPTIONS else DESCRIPTIONS[name]
+
+
+def is_count(name: str) -> bool:
+    """Whether a quantity counts: few of them in an event, so that sums say how large a difference is, not medians."""
+    return name.startswith(_COUNTS)
 
 
 def measure(table: Columns, detector: Detector) -> Measured:
@@ -165,15 +209,13 @@ def _blips(table: Columns, uid: npt.NDArray[np.uint64], detector: Detector) -> d
     return found
 
 
-def measure_charge(
-    simides: Columns, particles: Columns, electron_mev: Mapping[int, float], detector: Detector
-) -> tuple[npt.NDArray[np.uint64], dict[str, FloatArray]]:
+def measure_charge(trees: Mapping[str, Columns], electron_mev: Mapping[int, float], detector: Detector) -> Part:
     """Quantities of the charge itself.
 
     Parameters
     ----------
-    simides, particles
-        Trees ``simides`` and ``mcparticles`` of a TPStream file, with ``event_uid``.
+    trees
+        Trees ``tps``, ``simides`` and ``mcparticles`` of a TPStream file, with ``event_uid``.
     electron_mev
         Kinetic energy of the primary electron by event_uid [MeV]; only these events count.
     detector
@@ -184,6 +226,7 @@ def measure_charge(
     (array, dict)
         Events, ascending, and their quantities; an event without any charge has charge 0 and NaN extents.
     """
+    simides = trees["simides"]
     uid = np.array(sorted(electron_mev), np.uint64)
     energy = np.array([electron_mev[int(key)] for key in uid])
     known = np.isin(simides["event_uid"], uid)
@@ -193,13 +236,24 @@ def measure_charge(
     total = np.bincount(event, charge, minlength=len(uid))
     # a wire's X position says where, and on all planes alike: collection stands for all three
     on_x = detector.plane(ides["channel"]) == X
-    own = on_x & (ides["trackID"] == _primary_track(particles, uid)[event])
+    own = on_x & (ides["trackID"] == _primary_track(trees["mcparticles"], uid)[event])
     box = [extent_by(event[own], *(ides[axis][own].astype(np.float64),) * 2, len(uid)) for axis in "xyz"]
     return uid, {
         "electrons_per_mev": total / 3.0 / energy,
         "track_extent": np.sqrt(sum(side**2 for side in box)),
         "charge_rms": _rms(event[on_x], {key: ides[key][on_x] for key in "xyz"}, charge[on_x], len(uid)),
+        "simides_per_mev": np.bincount(event, minlength=len(uid)) / energy,
+        "leader_share": _leader_share(trees["tps"], uid),
     }
+
+
+def _leader_share(tps: Columns, uid: npt.NDArray[np.uint64]) -> FloatArray:
+    """Mean share of the charge of a TP that its leading particle has; NaN for an event without TPs with truth."""
+    own = (tps["bt_numelectrons"] > 0) & np.isin(tps["event_uid"], uid)
+    event = np.searchsorted(uid, tps["event_uid"][own])
+    number = np.bincount(event, minlength=len(uid))
+    total = np.bincount(event, tps["bt_primary_track_numelectron_frac"][own], minlength=len(uid))
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 def _primary_track(particles: Columns, uid: npt.NDArray[np.uint64]) -> IntArray:

@@ -23,6 +23,10 @@ IntArray = npt.NDArray[np.int64]
 LEVEL = 0.01
 """A quantity whose p-value (after Holm) is not above this disagrees."""
 BOOTSTRAP_SAMPLES = 2000
+TIE_DRAWS = 101
+"""How often ties are broken. One drawing decides much of p where most values tie: its median over all counts."""
+LEAST_SHARE = 0.5
+"""A median of ratios is given only where this share of the events has one."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,28 @@ class Agreement:
     """How a quantity of real events lies among that of their twins."""
 
     n: int  # real events compared
-    p: float  # Kolmogorov-Smirnov p-value of the ranks; NaN without events
+    p: float  # Kolmogorov-Smirnov p-value of the ranks, median over the drawings of ties; NaN without events
+    p_low: float  # smallest and largest of these drawings
+    p_high: float
     mean_rank: float  # 0.5 +- 0.29 / sqrt(n) if all is well; above: the real values are larger
-    ratio: float  # median over events of real / median of the twins
+    ratio: float  # median over events of real / median of the twins; NaN where few events have one
     ratio_ci95: tuple[float, float]
     mean_ratio: float  # (weighted) sum of the real values / that of the twins' means
     mean_ratio_ci95: tuple[float, float]
 
 
-def uniform_rank(real: float, twins: FloatArray, rng: np.random.Generator) -> float:
-    """Rank of a value among its K twins as a number that is exactly uniform on (0, 1) if all are exchangeable.
+@dataclass(frozen=True)
+class RankTest:
+    """Kolmogorov-Smirnov test of the ranks over many drawings of ties."""
+
+    p: float  # median over the drawings
+    p_low: float
+    p_high: float
+    mean_rank: float
+
+
+def uniform_rank(real: float, twins: FloatArray, rng: np.random.Generator, draws: int = 1) -> FloatArray:
+    """Rank of a value among its K twins, numbers, shape (draws,), each exactly uniform on (0, 1) if all are alike.
 
     A real value that ties with t of its twins may be at any of t + 1 places among them; one is drawn, and then a
     point of that place's interval of length 1 / (K + 1). So counts with many ties, and few twins, are no problem: the
@@ -57,13 +73,38 @@ def uniform_rank(real: float, twins: FloatArray, rng: np.random.Generator) -> fl
     others = np.where(np.isnan(twins), -np.inf, twins)
     below = int(np.count_nonzero(others < value))
     ties = int(np.count_nonzero(others == value))
-    return (below + rng.random() * (ties + 1)) / (len(others) + 1)
+    return np.asarray((below + rng.random(draws) * (ties + 1)) / (len(others) + 1))
 
 
 def ranks(real: FloatArray, twins: Sequence[FloatArray], name: str, seed: int = 1) -> FloatArray:
-    """`uniform_rank` of each real event, shape (n,); ``name`` and ``seed`` decide how ties are broken."""
+    """`uniform_rank` of each real event, shape (n,), ties broken once; ``name`` and ``seed`` decide how."""
+    return np.asarray(drawn_ranks(real, twins, name, seed, 1)[0])
+
+
+def drawn_ranks(
+    real: FloatArray, twins: Sequence[FloatArray], name: str, seed: int = 1, draws: int = TIE_DRAWS
+) -> FloatArray:
+    """`uniform_rank` of each real event, shape (draws, n): ties broken again and again."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    return np.array([uniform_rank(float(value), own, rng) for value, own in zip(real, twins, strict=True)])
+    drawn = [uniform_rank(float(value), own, rng, draws) for value, own in zip(real, twins, strict=True)]
+    return np.stack(drawn, axis=1) if drawn else np.empty((draws, 0))
+
+
+def rank_test(real: FloatArray, twins: Sequence[FloatArray], name: str, seed: int = 1) -> RankTest:
+    """Test that ranks are uniform; NaN without events.
+
+    The median of p over the drawings is that of the median distance, as p falls with the distance. It is valid in the
+    sense of rejecting not more often than its level says: averaging over the drawings takes noise away, and with it
+    the p-values near 0 and 1 that ties alone produce.
+    """
+    u = drawn_ranks(real, twins, name, seed)
+    if not u.shape[1]:
+        return RankTest(math.nan, math.nan, math.nan, math.nan)
+    distance = _distances(u)
+    middle, largest, smallest = (
+        float(stats.kstwo.sf(value, u.shape[1])) for value in (np.median(distance), distance.max(), distance.min())
+    )
+    return RankTest(middle, largest, smallest, float(u.mean()))
 
 
 def uniformity(u: FloatArray) -> float:
@@ -87,12 +128,15 @@ def agreement(
     weights
         Of the events in the sums, shape (n,): their energies where quantities are per MeV, so that totals are compared.
     """
-    u = ranks(real, twins, name, seed)
+    test = rank_test(real, twins, name, seed)
     pairs, sums = ratios(real, twins), _sums(real, twins, np.ones(len(real)) if weights is None else weights)
+    pairs = pairs if len(pairs) >= LEAST_SHARE * len(real) else pairs[:0]
     return Agreement(
-        len(u),
-        uniformity(u),
-        float(u.mean()) if len(u) else math.nan,
+        len(real),
+        test.p,
+        test.p_low,
+        test.p_high,
+        test.mean_rank,
         _median(pairs),
         interval(pairs, medians, seed),
         float(_ratios_of_sums(sums[None])[0]),
@@ -134,8 +178,10 @@ def smallest_shift(
     -------
     (float, float)
         The largest factor below 1 and the smallest above 1 that are seen with this ``power``; 0 and infinity where
-        even factors of 1/16 and 16 are not.
+        even factors of 1/16 and 16 are not; NaN without trials.
     """
+    if not trials:
+        return math.nan, math.nan
     ordered = [np.sort(np.where(np.isnan(own), -np.inf, own)) for own in twins]
     critical = float(stats.kstwo.ppf(1.0 - level, len(ordered)))
 

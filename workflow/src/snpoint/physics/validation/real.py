@@ -13,15 +13,17 @@ import numpy.typing as npt
 from snpoint.errors import DataError
 from snpoint.physics.constants import CC, ES
 from snpoint.physics.geometry import Detector
-from snpoint.physics.validation.quantities import Measured, describe
+from snpoint.physics.validation.quantities import Measured, describe, is_count
 from snpoint.physics.validation.ranks import LEVEL, Agreement, agreement, holm
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-KINDS = {"all": (ES, CC), "ES": (ES,), "CC": (CC,)}
-"""Events that are compared together; the verdict is that of all, the others inform."""
+INTERACTIONS = {"all": (ES, CC), "ES": (ES,), "CC": (CC,)}
+KINDS = (*INTERACTIONS, "even", "odd")
+"""Events that are compared together; the verdict is that of all, the others inform. Even and odd are the halves by
+the number of the event."""
 _SAME_MEV, _SAME_CM = 2e-3, 0.02
 """Twins repeat energy and |x| exactly; files hold single precision, and lists of twins are rounded."""
 
@@ -30,7 +32,7 @@ _SAME_MEV, _SAME_CM = 2e-3, 0.02
 class Allowed:
     """A known disagreement: how large it may be, and why it is there."""
 
-    ratio: tuple[float, float]  # the median ratio (mean ratio where the former does not exist) must lie inside
+    ratio: tuple[float, float]  # the ratio (`size_of`) must lie inside
     reason: str
 
 
@@ -41,9 +43,19 @@ class Row:
     quantity: str
     description: str
     agreements: dict[str, Agreement]  # of `KINDS`
-    p_holm: float
+    p_holms: dict[str, float]  # of `KINDS`, each corrected for the number of quantities
     verdict: str  # ok | named | FAILED
     reason: str = ""
+
+    @property
+    def p_holm(self) -> float:
+        """The p that the verdict is about."""
+        return self.p_holms["all"]
+
+    @property
+    def size(self) -> float:
+        """The ratio that says how large a disagreement is."""
+        return size_of(self.quantity, self.agreements["all"])[0]
 
 
 @dataclass(frozen=True)
@@ -69,25 +81,39 @@ class Pairs:
 
     def kind(self, name: str) -> Bools:
         """Which of the compared events are of one of `KINDS`."""
-        return np.isin(self.real.interaction[self.rows], KINDS[name])
+        if name in INTERACTIONS:
+            return np.isin(self.real.interaction[self.rows], INTERACTIONS[name])
+        return np.asarray(self.real.event_uid[self.rows] % np.uint64(2) == ("even", "odd").index(name))
 
 
 def joined(parts: Iterable[Measured]) -> Measured:
-    """Events of several files as one; their order is kept."""
+    """Events of several files as one; their order is kept.
+
+    Raises
+    ------
+    DataError
+        A quantity was not measured on all of them.
+    """
     listed = list(parts)
-    names = set.intersection(*(set(part.quantities) for part in listed))
+    for part in listed[1:]:
+        _same_quantities(listed[0], part, "in one chunk or sample, but not in another")
     return Measured(
         np.concatenate([part.event_uid for part in listed]),
         np.concatenate([part.electron_mev for part in listed]),
         np.concatenate([part.abs_x_cm for part in listed]),
         np.concatenate([part.vertex_cm for part in listed]),
         np.concatenate([part.interaction for part in listed]),
-        {
-            name: np.concatenate([part.quantities[name] for part in listed])
-            for name in listed[0].quantities
-            if name in names
-        },
+        {name: np.concatenate([part.quantities[name] for part in listed]) for name in listed[0].quantities},
     )
+
+
+def _same_quantities(one: Measured, other: Measured, where: str) -> None:
+    odd = sorted(one.quantities.keys() ^ other.quantities.keys())
+    if odd:
+        raise DataError(
+            f"measured {where}: {', '.join(odd)}; files of tables are incomplete, make them again with "
+            "`snakemake --profile local results/samples/SAMPLE/cluster/CHUNK.parquet`"
+        )
 
 
 def inside(vertex_cm: FloatArray, detector: Detector) -> Bools:
@@ -127,12 +153,11 @@ def pair(real: Measured, twins: Measured, detector: Detector) -> Pairs:
 
 def halves(pairs: Pairs) -> tuple[Bools, Bools]:
     """Compared events with even and with odd numbers: one half to tune on, the other to test on."""
-    even = pairs.real.event_uid[pairs.rows] % np.uint64(2) == 0
-    return even, ~even
+    return pairs.kind("even"), pairs.kind("odd")
 
 
-def compare(pairs: Pairs, exceptions: Mapping[str, Allowed], chosen: Bools | None = None, seed: int = 1) -> list[Row]:
-    """Test every quantity that both sides have.
+def compare(pairs: Pairs, exceptions: Mapping[str, Allowed], seed: int = 1) -> list[Row]:
+    """Test every quantity.
 
     Parameters
     ----------
@@ -140,44 +165,55 @@ def compare(pairs: Pairs, exceptions: Mapping[str, Allowed], chosen: Bools | Non
         Real events and twins.
     exceptions
         Quantities that may disagree, and by how much.
-    chosen
-        Which of the compared events count; all by default.
     seed
         Of the random numbers that break ties, and of the bootstrap.
+
+    Raises
+    ------
+    DataError
+        A quantity was measured on one side only.
     """
-    counted = np.ones(len(pairs.rows), bool) if chosen is None else chosen
-    names = [name for name in pairs.real.quantities if name in pairs.twins.quantities]
-    found = {name: {kind: pairs.agreement(name, counted & pairs.kind(kind), seed) for kind in KINDS} for name in names}
-    adjusted = holm({name: own["all"].p for name, own in found.items()})
-    return [_row(name, found[name], adjusted[name], exceptions.get(name)) for name in names]
+    _same_quantities(pairs.real, pairs.twins, "for the real events or their twins only")
+    names = list(pairs.real.quantities)
+    found = {name: {kind: pairs.agreement(name, pairs.kind(kind), seed) for kind in KINDS} for name in names}
+    adjusted = {kind: holm({name: own[kind].p for name, own in found.items()}) for kind in KINDS}
+    return [
+        _row(name, found[name], {kind: adjusted[kind][name] for kind in KINDS}, exceptions.get(name)) for name in names
+    ]
 
 
-def _row(name: str, found: dict[str, Agreement], p_holm: float, known: Allowed | None) -> Row:
-    if math.isnan(p_holm) or p_holm > LEVEL:
-        return Row(name, describe(name), found, p_holm, "ok")
+def _row(name: str, found: dict[str, Agreement], p_holms: dict[str, float], known: Allowed | None) -> Row:
+    if math.isnan(p_holms["all"]) or p_holms["all"] > LEVEL:
+        reason = "" if known is None else "agrees; the exception that names it is no longer needed"
+        return Row(name, describe(name), found, p_holms, "ok", reason)
     if known is None:
-        return Row(name, describe(name), found, p_holm, "FAILED", "not named among the exceptions")
+        return Row(name, describe(name), found, p_holms, "FAILED", "not named among the exceptions")
     low, high = known.ratio
-    size = size_of(found["all"])
+    size, _ = size_of(name, found["all"])
     if low <= size <= high:
-        return Row(name, describe(name), found, p_holm, "named", known.reason)
-    return Row(name, describe(name), found, p_holm, "FAILED", f"ratio {size:.3f} outside of {low} .. {high}")
+        return Row(name, describe(name), found, p_holms, "named", known.reason)
+    return Row(name, describe(name), found, p_holms, "FAILED", f"ratio {size:.3f} outside of {low} .. {high}")
 
 
-def size_of(found: Agreement) -> float:
-    """The ratio that says how large a disagreement is: that of medians, or of means where medians are 0."""
-    return found.mean_ratio if math.isnan(found.ratio) else found.ratio
+def size_of(name: str, found: Agreement) -> tuple[float, tuple[float, float]]:
+    """The ratio that says how large a disagreement is, with its 95% interval: of medians; of sums for counts."""
+    if is_count(name) or math.isnan(found.ratio):
+        return found.mean_ratio, found.mean_ratio_ci95
+    return found.ratio, found.ratio_ci95
 
 
-def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def table(rows: Sequence[Row], pairs: Pairs) -> list[dict[str, Any]]:
     """One flat record per quantity and kind of events, as the CSV file has them."""
     records = []
+    fewest = min(len(own) for own in pairs.twin_rows)
     for row in rows:
         for kind, found in row.agreements.items():
             values = asdict(found)
             for key in ("ratio_ci95", "mean_ratio_ci95"):
                 low, high = values.pop(key)
                 values |= {f"{key}_low": low, f"{key}_high": high}
-            verdict = {"p_holm": row.p_holm, "verdict": row.verdict, "reason": row.reason} if kind == "all" else {}
-            records.append({"quantity": row.quantity, "events": kind} | values | verdict)
+            size, (low, high) = size_of(row.quantity, found)
+            values |= {"size": size, "size_low": low, "size_high": high, "p_holm": row.p_holms[kind]}
+            verdict = {"verdict": row.verdict, "reason": row.reason} if kind == "all" else {}
+            records.append({"quantity": row.quantity, "events": kind, "twins": fewest} | values | verdict)
     return records

@@ -10,23 +10,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from snpoint import yamlfile
 from snpoint.physics.compiled import compiled
 from snpoint.physics.simulation.events import ELECTRON, particles
+from snpoint.physics.simulation.nuclides import reference
 from snpoint.physics.simulation.transport import Shower, Transport
+from snpoint.physics.validation.checks import Check
 
 FloatArray = npt.NDArray[np.float64]
 
 TOLERANCE, TOLERANCE_LOWEST = 0.10, 0.20
 LOWEST_MEV = 3.0
 """At this energy electrons scatter so much that step sizes matter, and the wider tolerance holds."""
-STANDARD_ERRORS = 2.0
 BLIP_DISTANCE_CM = 1.0
 CHUNK = 500
 """Electrons are simulated in chunks of this size, each with its own random numbers: same result on any number of
@@ -85,20 +83,15 @@ class Comparison:
         return abs(self.ratio) * math.hypot(self.ours.error / self.ours.value, self.geant4.error / self.geant4.value)
 
     @property
-    def tolerance(self) -> float:
-        """Allowed relative difference, before standard errors."""
-        return tolerance(self.energy_mev)
-
-    @property
-    def allowed(self) -> float:
-        """Allowed absolute difference."""
-        error = math.hypot(self.ours.error, self.geant4.error)
-        return self.tolerance * abs(self.geant4.value) + STANDARD_ERRORS * error
-
-    @property
-    def ok(self) -> bool:
-        """Whether the difference is allowed (of quantities without verdict as well)."""
-        return abs(self.ours.value - self.geant4.value) <= self.allowed
+    def check(self) -> Check:
+        """The comparison with its verdict; the error is that of both sides."""
+        return Check(
+            f"{self.quantity.title}, {self.energy_mev:g} MeV",
+            self.ours.value,
+            math.hypot(self.ours.error, self.geant4.error),
+            self.geant4.value,
+            tolerance(self.energy_mev) if self.quantity.judged else None,
+        )
 
 
 def tolerance(energy_mev: float) -> float:
@@ -109,8 +102,7 @@ def tolerance(energy_mev: float) -> float:
 @lru_cache(maxsize=1)
 def geant4_table() -> Mapping[float, Mapping[str, Estimate]]:
     """Geant4's values by kinetic energy [MeV] and name of the quantity."""
-    with resources.as_file(resources.files("snpoint") / "reference" / "geant4.yaml") as path:
-        content = yamlfile.read(Path(path))
+    content = reference("geant4")
     events = int(content["events"])
     return {
         float(energy): {name: _published(numbers, events) for name, numbers in quantities.items()}
