@@ -7,21 +7,21 @@ import math
 import numpy as np
 
 from snpoint.physics.geometry import Detector, Volume
-from snpoint.physics.simulation import charge
+from snpoint.physics.simulation.wires import find_volume, layout_of, wire_channel, wire_position
 
 
 def nearest_channel(detector: Detector, volume: Volume, plane: int, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     """APA-local number of the nearest wire; -1 beyond the last one."""
-    wires, index = charge.layout_of(detector).wires, detector.volumes.index(volume)
+    wires, index = layout_of(detector).wires, detector.volumes.index(volume)
     points = np.broadcast(y, z)
-    where = (math.floor(charge.wire_position(wires, index, plane, float(a), float(b)) + 0.5) for a, b in points)
-    return np.array([charge.wire_channel(wires, index, plane, wire) for wire in where])
+    where = (math.floor(wire_position(wires, index, plane, float(a), float(b)) + 0.5) for a, b in points)
+    return np.array([wire_channel(wires, index, plane, wire) for wire in where])
 
 
 def volume_numbers(detector: Detector, points: np.ndarray) -> np.ndarray:
     """Number of the drift volume that holds each point, shape (n, 3); -1 outside all of them."""
-    volumes = charge.layout_of(detector).volumes
-    return np.array([charge.find_volume(volumes, *map(float, point)) for point in points])
+    volumes = layout_of(detector).volumes
+    return np.array([find_volume(volumes, *map(float, point)) for point in points])
 
 
 def drift_tick(detector: Detector, x: float) -> float:

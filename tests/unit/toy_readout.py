@@ -9,6 +9,7 @@ import numpy as np
 from snpoint.physics.geometry import Detector, load_detector
 from snpoint.physics.simulation import charge as chg
 from snpoint.physics.simulation import detector as det
+from snpoint.physics.simulation.wires import layout_of
 from snpoint.settings import Noise
 
 DETECTOR = load_detector("fdhd_1x2x2")
@@ -48,7 +49,7 @@ def drift(
     owner = np.broadcast_to(np.asarray(owners, np.int64), n).copy()
     kind = np.broadcast_to(np.asarray(classes, np.int64), n).copy()
     times = np.broadcast_to(np.asarray(times_us, np.float64), max(owner.max(initial=0) + 1, np.size(times_us))).copy()
-    chg.drift_deposits(deposits, kind, owner, times, chg.layout_of(detector), charge)
+    chg.drift_deposits(deposits, kind, owner, times, layout_of(detector), charge)
     return charge, chg.order_rows(charge)
 
 

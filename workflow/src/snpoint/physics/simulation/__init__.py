@@ -5,7 +5,7 @@ Interactions           elastic, cross_section; charged_current, strengths, fermi
 Neutrons               neutron_capture
 Radioactivity          radioactivity, decays, beta_decay, cavern
 Transport              transport, electrons, photons, heavy, particles, materials
-Charge on the wires    charge, recombination
+Charge on the wires    wires, recombination, charge
 Readout                detector, fieldresponse, noise
 Files                  events, generators, records, readouttables, truthtables, chunk
 """

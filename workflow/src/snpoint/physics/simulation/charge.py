@@ -17,8 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from snpoint.physics.compiled import compiled
-from snpoint.physics.geometry import Detector
 from snpoint.physics.simulation.recombination import ELECTRONS_PER_MEV, escaping
+from snpoint.physics.simulation.wires import (
+    ANODE,
+    FIRST_CHANNEL,
+    SIGN,
+    Layout,
+    find_volume,
+    wire_channel,
+    wire_position,
+)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -34,8 +42,6 @@ LEAST_ELECTRONS, DEPOSIT_ELECTRONS = 1.0, 400.0
 """What a deposit leaves in a cell is left out below one electron; the rest of the deposit has that charge, too. A cloud
 of more electrons counts as several deposits of this size (tuned: the number of SimIDEs per MeV of ES events)."""
 
-X_LOW, X_HIGH, Y_LOW, Y_HIGH, Z_LOW, Z_HIGH, FIRST_CHANNEL, ANODE, SIGN = range(9)
-"""Columns of the volume table."""
 NE, MEV, X_NE = range(3)
 """Columns of the amounts: electrons, energy [MeV], and from the third on position [cm] times electrons."""
 AMOUNTS = X_NE + 3
@@ -50,14 +56,6 @@ _BLOCK = 64
 _NARROWEST, _TINY = 1e-6, 1e-30
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
-
-
-class Layout(NamedTuple):
-    """A detector as flat arrays for compiled loops."""
-
-    volumes: FloatArray  # (n, 9) x, y, z ranges [cm], first channel of the APA, anode [cm], sign of the drift line
-    wires: FloatArray  # (n, 3, 6) dch_dy, dch_dz, offset, first channel, number, wrapped
-    drift: FloatArray  # ticks_per_cm, tick_at_anode, tick_us, ticks
 
 
 class Charge(NamedTuple):
@@ -80,22 +78,6 @@ ROWS, FULL = 0, 1
 """Places in the counts."""
 
 
-def layout_of(detector: Detector) -> Layout:
-    """Flat arrays of a detector."""
-    volumes = [
-        (
-            *v.x_range_cm, *v.y_range_cm, *v.z_range_cm, v.apa * detector.channels_per_apa, v.anode_cm, v.time_sign,
-        )
-        for v in detector.volumes
-    ]  # fmt: skip
-    wires = [
-        [(w.dch_dy, w.dch_dz, w.offset, w.first_channel, w.n_channels, w.modulus is not None) for w in v.wires]
-        for v in detector.volumes
-    ]
-    drift = [detector.ticks_per_cm, detector.tick_at_anode, detector.tick_us, detector.n_ticks]
-    return Layout(np.array(volumes, np.float64), np.array(wires, np.float64), np.array(drift, np.float64))
-
-
 def new_charge(rows: int) -> Charge:
     """Empty charge lists with room for ``rows`` rows."""
     size = 1 << max(10, (2 * rows - 1).bit_length())
@@ -108,32 +90,6 @@ def new_charge(rows: int) -> Charge:
         np.zeros((rows, AMOUNTS)),
         np.zeros(2, np.int64),
     )
-
-
-@compiled()
-def find_volume(volumes: FloatArray, x: float, y: float, z: float) -> int:
-    """Index of the drift volume that holds a point; -1 outside all of them."""
-    for k in range(volumes.shape[0]):
-        across = volumes[k, Y_LOW] <= y < volumes[k, Y_HIGH] and volumes[k, Z_LOW] <= z < volumes[k, Z_HIGH]
-        if across and volumes[k, X_LOW] <= x < volumes[k, X_HIGH]:
-            return k
-    return -1
-
-
-@compiled(inline="always")
-def wire_position(wires: FloatArray, volume: int, plane: int, y: float, z: float) -> float:
-    """Position of a point across the wires of a plane, in wires; whole numbers are on a wire."""
-    return float(wires[volume, plane, 0] * y + wires[volume, plane, 1] * z + wires[volume, plane, 2])
-
-
-@compiled(inline="always")
-def wire_channel(wires: FloatArray, volume: int, plane: int, wire: float) -> int:
-    """APA-local channel of a wire by its whole number; -1 beyond the last one."""
-    first, n = wires[volume, plane, 3], wires[volume, plane, 4]
-    local = wire - first
-    if wires[volume, plane, 5] > 0.0:
-        local -= n * math.floor(local / n)
-    return int(first + local) if 0.0 <= local < n else -1
 
 
 @compiled()

@@ -20,7 +20,6 @@ from snpoint.physics.simulation.charge import (
     FULL,
     clear_charge,
     drift_deposits,
-    layout_of,
     new_charge,
     order_rows,
 )
@@ -38,6 +37,7 @@ from snpoint.physics.simulation.events import Event, FloatArray, IntArray
 from snpoint.physics.simulation.generators import generator_of
 from snpoint.physics.simulation.records import EventRecord, event_record, joined, listed, track_numbers
 from snpoint.physics.simulation.transport import Shower, Transport
+from snpoint.physics.simulation.wires import layout_of
 from snpoint.settings import SimulateSettings
 
 Trees = dict[str, dict[str, npt.NDArray[Any]]]
