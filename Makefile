@@ -36,7 +36,7 @@ validate-simulation: $(VENV)/.$(ENV)  ## the simulation beside Geant4, published
 	@snakemake --profile local $(call PREDICTIONS,fdhd_es fdhd_cc twins_es twins_cc)
 	@snpoint validate transport --events 20000 -o docs/validation
 	@snpoint validate events -o docs/validation
-	@snpoint validate backgrounds -o docs/validation
+	@snpoint validate backgrounds --windows 100 -o docs/validation
 	@snpoint validate real --real results/samples/fdhd_es results/samples/fdhd_cc --twins results/samples/twins_es results/samples/twins_cc -o docs/validation
 	@snpoint validate tune --real results/samples/fdhd_es results/samples/fdhd_cc --twins twins_es twins_cc -o docs/validation
 	@snpoint validate errors --real $(call PREDICTIONS,fdhd_es fdhd_cc) --twins $(call PREDICTIONS,twins_es twins_cc) -o docs/validation
