@@ -73,6 +73,19 @@ def run(folder, *tables, **changes):
     return read_calibration(out / "calibration.json")
 
 
+def test_radioactivity_does_not_measure_the_scale(tmp_path):
+    tps, decays = table(n_events=100), table(n_events=400)
+    decays["event_uid"] = tps["event_uid"][np.arange(len(decays["plane"])) % len(tps["plane"])]
+    decays["adc_integral"] = (1.3 * decays["adc_integral"]).astype(np.uint32)
+    decays["is_signal"][:] = 0
+    mixed = {key: np.concatenate([tps[key], decays[key]]) for key in tps}
+    order = np.argsort(mixed["event_uid"], kind="stable")
+    found = run(tmp_path, {key: values[order] for key, values in mixed.items()})["adc_per_mev"]
+    assert [found[plane] for plane in "UVX"] == pytest.approx(TRUE, rel=0.02)
+    alone = run(tmp_path / "alone", decays | {"event_uid": np.sort(decays["event_uid"])})["adc_per_mev"]
+    assert [alone[plane] for plane in "UVX"] == pytest.approx([1.3 * factor for factor in TRUE], rel=0.02)
+
+
 def broken(folder):
     """What `snpoint check` says."""
     return [problem for path in folder.rglob("*.*") for problem in contract_problems(path)]

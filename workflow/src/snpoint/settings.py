@@ -96,7 +96,7 @@ class MatchSettings(Section):
 class CalibrateSettings(Section):
     """``calibrate``: ADC per MeV and per electron, from TPs with truth."""
 
-    code: Literal[1] = 1
+    code: Literal[2] = 2
     detector: Name
     seed: Seed
     min_tot: Count = Field(description="TPs with a smaller ToT stay out [ticks]")

@@ -79,7 +79,11 @@ def run(settings: CalibrateSettings, *, tps: list[Path], calibration: Path, repo
 
 
 def _usable(settings: CalibrateSettings, tps: list[Path]) -> tuple[Columns, int]:
-    """TPs of all tables that measure the scale, and how many TPs were read."""
+    """TPs of all tables that measure the scale, and how many TPs were read.
+
+    Where there are neutrino interactions, the TPs of these alone: of the small deposits of radioactivity only those
+    pass the threshold that noise has lifted, and they are many.
+    """
     detector = load_detector(settings.detector)
     parts: list[Columns] = []
     n_read = 0
@@ -91,7 +95,9 @@ def _usable(settings: CalibrateSettings, tps: list[Path]) -> tuple[Columns, int]
             parts.append({key: values[chosen] for key, values in group.items()})
     if not parts:
         return {key: np.zeros(0) for key in NEEDED}, n_read
-    return {key: np.concatenate([part[key] for part in parts]) for key in NEEDED}, n_read
+    table = {key: np.concatenate([part[key] for part in parts]) for key in NEEDED}
+    signal = table["is_signal"] == 1
+    return {key: values[signal] for key, values in table.items()} if signal.any() else table, n_read
 
 
 def _check_planes(path: Path, tps: Columns, detector: Detector) -> None:
