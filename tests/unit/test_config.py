@@ -53,6 +53,17 @@ def test_no_settings_class_hides_a_default() -> None:
         assert hidden == ["code"], stage
 
 
+def test_a_burst_is_simulated_whole(inside: Path) -> None:
+    """Every chunk takes its part of the burst: with fewer chunks than parts, neutrinos would be missing unnoticed."""
+    assert config.load_sample("reference_burst").chunks == 8
+    path = inside / "configs/samples/reference_burst.yaml"
+    path.write_text(path.read_text().replace("chunks: 8\n", "chunks: 7\n", 1))
+    inheritance.merged.cache_clear()
+    config._validated_file.cache_clear()
+    with pytest.raises(ConfigError, match=r"reference_burst\.yaml: .*chunks.*burst\.chunks \(8\)"):
+        config.load_sample("reference_burst")
+
+
 def test_version_stands_on_its_parent_and_on_base(inside: Path) -> None:
     version(inside, "extends: v0\ntrain: {epochs: 7}\n")
     child, parent = config.load_version("electron_direction", "v9"), config.load_version("electron_direction", "v0")
